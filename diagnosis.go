@@ -1,0 +1,105 @@
+package jenner
+
+import "time"
+
+// Cause is a name for why: crashed, hung, slow-dependency, connection-pool-exhaustion.
+type Cause string
+
+// Signature is the pattern of evidence by which a cause is known.
+type Signature struct {
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Cause       Cause             `json:"cause"`
+	Services    Selector          `json:"services,omitzero"`
+	Evidence    []EvidencePattern `json:"evidence"`
+	Source      Source            `json:"-"`
+}
+
+// EvidencePattern is one thing a signature looks for. Exactly one of the kinds is set. Weight is 1 where not said.
+type EvidencePattern struct {
+	Alert      string   `json:"alert,omitempty"`      // an alert of this name fires for the service
+	PromQL     string   `json:"promql,omitempty"`     // the expression has an answer that is not zero
+	Log        string   `json:"log,omitempty"`        // the pattern occurs
+	Probe      string   `json:"probe,omitempty"`      // NAME, or SERVICE/NAME, is as Is says
+	Is         string   `json:"is,omitempty"`         // failing, passing or slow
+	Process    string   `json:"process,omitempty"`    // gone or alive
+	Dependency string   `json:"dependency,omitempty"` // healthy (all), failing (one) or slow (one)
+	Changed    string   `json:"changed,omitempty"`    // deploy, config or flag
+	Within     Duration `json:"within,omitempty"`
+	Event      string   `json:"event,omitempty"`
+	Weight     Number   `json:"weight,omitempty"`
+}
+
+// Finding says how one piece of evidence turned out.
+type Finding string
+
+// The findings. Missing is neither: the evidence could not be had.
+const (
+	Matched    Finding = "matched"
+	NotMatched Finding = "not matched"
+	Missing    Finding = "missing"
+)
+
+// Evidence is one pattern held against the world.
+type Evidence struct {
+	What    string  `json:"what"` // as written: `process: gone`
+	Finding Finding `json:"finding"`
+	Weight  float64 `json:"weight"`
+	Saw     string  `json:"saw,omitempty"` // the number or state that was seen
+}
+
+// RankedCause is one possible cause with how sure it is.
+type RankedCause struct {
+	Cause      Cause      `json:"cause"`
+	Signature  string     `json:"signature"` // or the runbook whose trigger it is
+	Service    string     `json:"service"`   // the lowest failing service
+	Target     TargetRef  `json:"target"`
+	Confidence Confidence `json:"confidence"`
+	Formula    string     `json:"formula"` // how Confidence came about, with the numbers
+	Evidence   []Evidence `json:"evidence"`
+}
+
+// Diagnosis is what was found out about an incident.
+type Diagnosis struct {
+	At     time.Time     `json:"at"`
+	Causes []RankedCause `json:"causes"` // the surest first; empty: unknown
+	// Root is the lowest failing service; Path leads from the incident's service down to it.
+	Root string   `json:"root"`
+	Path []string `json:"path,omitempty"`
+	// Unsure says why it is too early to tell, such as a dependency that was not looked at since the alert began.
+	Unsure string `json:"unsure,omitempty"`
+}
+
+// Best is the surest cause; false where there is none.
+func (d Diagnosis) Best() (RankedCause, bool) {
+	if len(d.Causes) == 0 {
+		return RankedCause{}, false
+	}
+	return d.Causes[0], true
+}
+
+// Selector picks services. Every field that is set must hold; the zero Selector picks all.
+type Selector struct {
+	Names       []string `json:"names,omitempty"`
+	Tier        []int    `json:"tier,omitempty"`
+	Environment []string `json:"environment,omitempty"`
+	Owner       []string `json:"owner,omitempty"`
+}
+
+// Picks tells whether the selector picks the service.
+func (s Selector) Picks(service Service) bool {
+	return oneOf(s.Names, service.Name) && oneOf(s.Tier, service.Tier) &&
+		oneOf(s.Environment, service.Environment) && oneOf(s.Owner, service.Owner)
+}
+
+func oneOf[T comparable](allowed []T, value T) bool {
+	if len(allowed) == 0 {
+		return true
+	}
+	for _, one := range allowed {
+		if one == value {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package jenner
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Phase is where on its line an incident or a drill stands.
+type Phase string
+
+// The phases of an incident. The last three are final.
+const (
+	PhaseDetected  Phase = "detected"
+	PhaseDiagnosed Phase = "diagnosed"
+	PhasePlanned   Phase = "planned"
+	PhaseDecided   Phase = "decided"
+	PhaseActing    Phase = "acting"
+	PhaseVerifying Phase = "verifying"
+	PhaseMitigated Phase = "mitigated" // healthy, thanks to a change that is to be taken back later
+	PhaseUndoing   Phase = "undoing"
+
+	PhaseResolved   Phase = "resolved"
+	PhaseEscalated  Phase = "escalated"
+	PhaseSuppressed Phase = "suppressed"
+)
+
+// Final tells that nothing follows.
+func (p Phase) Final() bool {
+	return p == PhaseResolved || p == PhaseEscalated || p == PhaseSuppressed || p == PhaseVerdict
+}
+
+// Incident is alerts that belong together, about one service.
+type Incident struct {
+	ID        string    `json:"id"`
+	Service   string    `json:"service"`
+	OpenedAt  time.Time `json:"opened_at"` // when it was noticed
+	Alerts    []Alert   `json:"alerts"`
+	Symptoms  []Alert   `json:"symptoms,omitempty"`   // alerts of dependants
+	SymptomOf string    `json:"symptom_of,omitempty"` // the incident that explains this one
+
+	Diagnosis Diagnosis  `json:"diagnosis,omitzero"`
+	Policy    Policy     `json:"policy,omitzero"` // as it stood when the plan was made
+	Plan      []string   `json:"plan,omitempty"`  // runbooks still to try, the next one first
+	Decisions []Decision `json:"decisions,omitempty"`
+	Runs      []Run      `json:"runs,omitempty"` // the last one is the present one
+
+	Verification Verification `json:"verification,omitzero"`
+	HealthySince time.Time    `json:"healthy_since,omitzero"` // during verification
+	Paged        bool         `json:"paged,omitempty"`
+	ActedAt      time.Time    `json:"acted_at,omitzero"`     // the first intent
+	RecoveredAt  time.Time    `json:"recovered_at,omitzero"` // the first moment of the health that verification confirmed
+	Outcome      string       `json:"outcome,omitempty"`     // one sentence, when it has ended
+}
+
+// Run is the present run, or nil.
+func (i *Incident) Run() *Run {
+	if len(i.Runs) == 0 {
+		return nil
+	}
+	return &i.Runs[len(i.Runs)-1]
+}
+
+// RunState says how a run stands.
+type RunState string
+
+// The states of a run.
+const (
+	RunActive    RunState = "active"
+	RunCompleted RunState = "completed"
+	RunFailed    RunState = "failed"
+	RunUndone    RunState = "undone"
+	RunUnknown   RunState = "unknown" // a human must look
+)
+
+// Run is one execution of one runbook for one incident. It carries the runbook as it was when the run began: a file
+// that changes meanwhile does not change a run.
+type Run struct {
+	ID        string       `json:"id"`
+	Runbook   Runbook      `json:"runbook"`
+	Policy    string       `json:"policy"`
+	Target    TargetRef    `json:"target"`
+	State     RunState     `json:"state"`
+	StartedAt time.Time    `json:"started_at"`
+	EndedAt   time.Time    `json:"ended_at,omitzero"`
+	Next      int          `json:"next"` // index of the step to do next
+	Steps     []StepRecord `json:"steps,omitempty"`
+	UndoNext  int          `json:"undo_next,omitempty"` // index into Steps of the next one to undo, counted from the end
+	Error     string       `json:"error,omitempty"`
+}
+
+// StepStatus says how a step ended.
+type StepStatus string
+
+// The statuses of a step.
+const (
+	StepPassed  StepStatus = "passed"
+	StepFailed  StepStatus = "failed"
+	StepSkipped StepStatus = "skipped" // its condition was false
+	StepUndone  StepStatus = "undone"
+	StepKept    StepStatus = "kept" // not undone, for somebody else changed it since
+)
+
+// StepRecord is what a step did.
+type StepRecord struct {
+	Name      string          `json:"name"`
+	Action    string          `json:"action"` // the full name
+	Service   string          `json:"service"`
+	Target    TargetRef       `json:"target"`
+	Key       string          `json:"key,omitempty"` // of its intent
+	Status    StepStatus      `json:"status"`
+	StartedAt time.Time       `json:"started_at"`
+	EndedAt   time.Time       `json:"ended_at"`
+	Attempts  int             `json:"attempts,omitempty"`
+	Changed   bool            `json:"changed,omitempty"` // it is among what an undo must take back
+	Summary   string          `json:"summary,omitempty"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	UndoNote  string          `json:"undo_note,omitempty"`
+}
+
+// CheckOutcome is one of three: no data is inconclusive, never passed and never failed.
+type CheckOutcome string
+
+// The outcomes of a check.
+const (
+	Passed       CheckOutcome = "passed"
+	Failed       CheckOutcome = "failed"
+	Inconclusive CheckOutcome = "inconclusive"
+)
+
+// Check is one check after the act.
+type Check struct {
+	Name    string       `json:"name"`
+	Outcome CheckOutcome `json:"outcome"`
+	Saw     string       `json:"saw,omitempty"`
+}
+
+// Verification is what the checks said together.
+type Verification struct {
+	At      time.Time    `json:"at"`
+	Outcome CheckOutcome `json:"outcome"`
+	Checks  []Check      `json:"checks"`
+}
+
+// Entry is one line of a timeline.
+type Entry struct {
+	At    time.Time       `json:"at"`
+	Phase Phase           `json:"phase"`
+	Kind  string          `json:"kind"` // alert, diagnosis, decision, step, check, page, phase, note …
+	Text  string          `json:"text"`
+	Data  json.RawMessage `json:"data,omitempty"`
+}

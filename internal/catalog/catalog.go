@@ -1,0 +1,202 @@
+// Package catalog holds the tables of what the providers can do: actions, faults, probes, notifiers and kinds of
+// targets, each under one name.
+//
+// Each provider package has one Provider value, and each of its files adds itself to it; cmd/jenner merges them into a
+// Catalog. It is for looking names up, with the nearest right spelling for a wrong one. It is not for running anything.
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/notify"
+	"github.com/jenner-heal/jenner/telemetry"
+)
+
+// Entry is one capability. New gives a fresh value that holds the defaults; the value's exported fields are the
+// parameters.
+type Entry[T any] struct {
+	Name string // PROVIDER.VERB
+	Doc  string // one sentence
+	New  func() T
+}
+
+// Provider is the table of one provider package.
+type Provider struct {
+	Name  string
+	Doc   string
+	Kinds []string // the kinds of targets it serves; none: it serves every target and no target at all
+
+	targets   map[string]Entry[any]
+	actions   map[string]Entry[act.Action]
+	faults    map[string]Entry[chaos.Fault]
+	probes    map[string]Entry[telemetry.Probe]
+	notifiers map[string]Entry[notify.Notifier]
+}
+
+// Target adds a kind of target. New gives a pointer to the struct that its parameters are decoded into.
+func (p *Provider) Target(kind, doc string, build func() any) {
+	if !slices.Contains(p.Kinds, kind) {
+		panic(fmt.Sprintf("catalog: provider %s does not serve the kind %s", p.Name, kind))
+	}
+	add(&p.targets, kind, Entry[any]{kind, doc, build})
+}
+
+// Action adds an action under a verb.
+func (p *Provider) Action(verb, doc string, build func() act.Action) {
+	add(&p.actions, p.Name+"."+verb, Entry[act.Action]{p.Name + "." + verb, doc, build})
+}
+
+// Fault adds a fault under a verb.
+func (p *Provider) Fault(verb, doc string, build func() chaos.Fault) {
+	add(&p.faults, p.Name+"."+verb, Entry[chaos.Fault]{p.Name + "." + verb, doc, build})
+}
+
+// Probe adds a probe under the key that people write.
+func (p *Provider) Probe(key, doc string, build func() telemetry.Probe) {
+	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build})
+}
+
+// Notifier adds a notifier under the key that people write.
+func (p *Provider) Notifier(key, doc string, build func() notify.Notifier) {
+	add(&p.notifiers, p.Name+"."+key, Entry[notify.Notifier]{p.Name + "." + key, doc, build})
+}
+
+func add[T any](table *map[string]Entry[T], name string, entry Entry[T]) {
+	if *table == nil {
+		*table = map[string]Entry[T]{}
+	}
+	if _, taken := (*table)[name]; taken {
+		panic("catalog: two things are called " + name)
+	}
+	(*table)[name] = entry
+}
+
+// Catalog is all providers together. It does not change after Merge and is safe for concurrent use.
+type Catalog struct {
+	all   Provider
+	kinds map[string][]string // provider name to kinds
+}
+
+// Merge makes one catalog of all tables. A name that stands twice panics: it is a mistake of the program.
+func Merge(providers ...*Provider) *Catalog {
+	merged := &Catalog{kinds: map[string][]string{}}
+	for _, p := range providers {
+		if _, taken := merged.kinds[p.Name]; taken {
+			panic("catalog: two providers are called " + p.Name)
+		}
+		merged.kinds[p.Name] = p.Kinds
+		addAll(&merged.all.targets, p.targets)
+		addAll(&merged.all.actions, p.actions)
+		addAll(&merged.all.faults, p.faults)
+		addAll(&merged.all.probes, p.probes)
+		addAll(&merged.all.notifiers, p.notifiers)
+	}
+	return merged
+}
+
+func addAll[T any](into *map[string]Entry[T], from map[string]Entry[T]) {
+	for name, entry := range from {
+		add(into, name, entry)
+	}
+}
+
+// Action finds an action by its full name, or by its verb and the kind of the target ("" for no target).
+func (c *Catalog) Action(name, kind string) (Entry[act.Action], error) {
+	return find(c, "action", c.all.actions, name, kind)
+}
+
+// Fault finds a fault by its full name, or by its verb and the kind of the target.
+func (c *Catalog) Fault(name, kind string) (Entry[chaos.Fault], error) {
+	return find(c, "fault", c.all.faults, name, kind)
+}
+
+// Probe finds a probe by its full name, or by its key and the kind of the target ("" for no target).
+func (c *Catalog) Probe(name, kind string) (Entry[telemetry.Probe], error) {
+	return find(c, "probe", c.all.probes, name, kind)
+}
+
+// Notifier finds a notifier by its key.
+func (c *Catalog) Notifier(name string) (Entry[notify.Notifier], error) {
+	return find(c, "notifier", c.all.notifiers, name, "")
+}
+
+// TargetKind finds a kind of target.
+func (c *Catalog) TargetKind(kind string) (Entry[any], error) {
+	if entry, ok := c.all.targets[kind]; ok {
+		return entry, nil
+	}
+	return Entry[any]{}, Unknown("target kind", kind, names(c.all.targets))
+}
+
+// Actions are all actions by name; likewise the others.
+func (c *Catalog) Actions() []Entry[act.Action] { return sorted(c.all.actions) }
+
+// Faults are all faults by name.
+func (c *Catalog) Faults() []Entry[chaos.Fault] { return sorted(c.all.faults) }
+
+// Probes are all probes by name.
+func (c *Catalog) Probes() []Entry[telemetry.Probe] { return sorted(c.all.probes) }
+
+// Notifiers are all notifiers by name.
+func (c *Catalog) Notifiers() []Entry[notify.Notifier] { return sorted(c.all.notifiers) }
+
+// TargetKinds are all kinds of targets by name.
+func (c *Catalog) TargetKinds() []Entry[any] { return sorted(c.all.targets) }
+
+func find[T any](c *Catalog, what string, table map[string]Entry[T], name, kind string) (Entry[T], error) {
+	if entry, ok := table[name]; ok {
+		return entry, nil
+	}
+	var elsewhere []string
+	for _, full := range names(table) {
+		provider, verb, _ := strings.Cut(full, ".")
+		if verb != name {
+			continue
+		}
+		kinds := c.kinds[provider]
+		if len(kinds) == 0 || slices.Contains(kinds, kind) {
+			return table[full], nil
+		}
+		elsewhere = append(elsewhere, strings.Join(kinds, ", "))
+	}
+	if len(elsewhere) > 0 {
+		on := "a target of kind " + kind
+		if kind == "" {
+			on = "no target"
+		}
+		return Entry[T]{}, fmt.Errorf("%s %q does not work on %s; it works on: %s",
+			what, name, on, strings.Join(elsewhere, ", "))
+	}
+	return Entry[T]{}, Unknown(what, name, append(names(table), verbs(table)...))
+}
+
+func names[T any](table map[string]Entry[T]) []string {
+	list := make([]string, 0, len(table))
+	for name := range table {
+		list = append(list, name)
+	}
+	sort.Strings(list)
+	return list
+}
+
+func verbs[T any](table map[string]Entry[T]) []string {
+	var list []string
+	for _, name := range names(table) {
+		_, verb, _ := strings.Cut(name, ".")
+		list = append(list, verb)
+	}
+	return list
+}
+
+func sorted[T any](table map[string]Entry[T]) []Entry[T] {
+	list := make([]Entry[T], 0, len(table))
+	for _, name := range names(table) {
+		list = append(list, table[name])
+	}
+	return list
+}

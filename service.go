@@ -1,0 +1,126 @@
+package jenner
+
+import "encoding/json"
+
+// Source is where in the written files something stands.
+type Source struct {
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// Params are the parameters of an action, a fault, a probe or a target, each value as JSON. Whoever owns them decodes
+// them strictly into a typed struct.
+type Params map[string]json.RawMessage
+
+// Service is what people care about.
+type Service struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Owner       string   `json:"owner,omitempty"`
+	Tier        int      `json:"tier,omitempty"` // 1 matters most; 0 is 'not said'
+	Environment string   `json:"environment,omitempty"`
+	DependsOn   []string `json:"depends_on,omitempty"`
+	// External marks a third party's service: its state is evidence, but nothing of it can be healed from here, so an
+	// incident stays with the lowest failing service that is ours.
+	External bool            `json:"external,omitempty"`
+	Targets  []Target        `json:"targets,omitempty"`
+	Metrics  []MetricsSource `json:"metrics,omitempty"`
+	Probes   []Probe         `json:"probes,omitempty"`
+	Alerts   []Rule          `json:"alerts,omitempty"`
+	SLIs     []SLI           `json:"slis,omitempty"`
+	SLOs     []SLO           `json:"slos,omitempty"`
+	Source   Source          `json:"-"`
+}
+
+// TargetNamed is the service's target of that name.
+func (s Service) TargetNamed(name string) (Target, bool) {
+	for _, target := range s.Targets {
+		if target.Name == name {
+			return target, true
+		}
+	}
+	return Target{}, false
+}
+
+// ProbeNamed is the service's probe of that name.
+func (s Service) ProbeNamed(name string) (Probe, bool) {
+	for _, probe := range s.Probes {
+		if probe.Name == name {
+			return probe, true
+		}
+	}
+	return Probe{}, false
+}
+
+// Target is one thing that can be observed or changed. Its kind picks the provider; Params are what that kind needs
+// (a process: start, stop, pidfile, grace).
+type Target struct {
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Params Params `json:"params,omitempty" rest:"true"`
+	Dir    string `json:"dir,omitempty" config:"-"` // the folder that relative paths start from
+}
+
+// Ref is the target's short form.
+func (t Target) Ref() TargetRef { return TargetRef{Kind: t.Kind, Name: t.Name} }
+
+// TargetRef names a target.
+type TargetRef struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// String is `kind/name`, or nothing for the zero value.
+func (r TargetRef) String() string {
+	if r == (TargetRef{}) {
+		return ""
+	}
+	return r.Kind + "/" + r.Name
+}
+
+// MetricsSource is a place that samples are fetched from.
+type MetricsSource struct {
+	Scrape string   `json:"scrape"`          // URL of a page in the Prometheus text format
+	Every  Duration `json:"every,omitempty"` // 1s where not said
+}
+
+// Probe asks a service a question again and again. Kind is the written key (`http`, `tcp`, `command`, `transaction`)
+// and Params what stands under it.
+type Probe struct {
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind" config:"-"`
+	Params  Params   `json:"params,omitempty" rest:"kind"`
+	Every   Duration `json:"every,omitempty"`   // 1s where not said
+	Timeout Duration `json:"timeout,omitempty"` // the smaller of 1s and Every where not said
+	Slow    Duration `json:"slow,omitempty"`    // an answer later than this is 'slow'; zero: never
+	Fails   int      `json:"fails,omitempty"`   // an alert needs this many failures, 2 where not said …
+	Of      int      `json:"of,omitempty"`      // … of this many last answers, Fails+1 where not said
+	Alert   *bool    `json:"alert,omitempty"`   // false: evidence only, never an alert
+}
+
+// Rule is an alert that people wrote in PromQL: it fires for each series of the answer that lasts for For.
+type Rule struct {
+	Name     string   `json:"name"`
+	PromQL   string   `json:"promql"`
+	For      Duration `json:"for,omitempty"`
+	Severity string   `json:"severity,omitempty"` // page or ticket; page where not said
+	Summary  string   `json:"summary,omitempty"`
+}
+
+// SLI is a number that tells how well the service does. A bound that is not declared is learned from the baseline.
+type SLI struct {
+	Name   string   `json:"name"`
+	PromQL string   `json:"promql"`
+	Below  *Number  `json:"below,omitempty"`
+	Above  *Number  `json:"above,omitempty"`
+	For    Duration `json:"for,omitempty"` // an alert needs it out of bounds for this long; zero: never an alert
+}
+
+// SLO is an objective over a window of time, from good and total events.
+type SLO struct {
+	Name      string   `json:"name"`
+	Objective Share    `json:"objective"`
+	Window    Duration `json:"window"`
+	Good      string   `json:"good"`
+	Total     string   `json:"total"`
+}

@@ -1,0 +1,9 @@
+// Package file changes single keys of JSON and YAML files.
+//
+// It is for flags and settings that a service reads from a file. It is not for editing text.
+package file
+
+import "github.com/jenner-heal/jenner/internal/catalog"
+
+// Provider is the table that every file of this package adds itself to.
+var Provider = &catalog.Provider{Name: "file", Doc: "Keys of JSON and YAML files", Kinds: []string{"file"}}

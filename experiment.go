@@ -46,7 +46,6 @@ type Expectation struct {
 	Runbook         string   `json:"runbook,omitempty"`
 	Target          string   `json:"target,omitempty"` // a service's name; the faulted service where not said
 	RecoveredWithin Duration `json:"recovered_within,omitempty"`
-	Untouched       []string `json:"untouched,omitempty"`     // services that no action may touch
 	NoActionFor     Duration `json:"no_action_for,omitempty"` // with no faults
 }
 
@@ -92,27 +91,34 @@ type Drill struct {
 	StartedAt  time.Time  `json:"started_at"`
 	Arm        string     `json:"arm,omitempty"` // control or treatment
 
-	Faults  []FaultRecord `json:"faults,omitempty"` // those of the present arm
-	Control *ControlArm   `json:"control,omitempty"`
+	Faults   []FaultRecord `json:"faults,omitempty"`   // those that hold at present
+	Injected []FaultRecord `json:"injected,omitempty"` // those of the treatment arm
+	Control  *ControlArm   `json:"control,omitempty"`
 
 	InjectedAt  time.Time          `json:"injected_at,omitzero"`
 	BitAt       time.Time          `json:"bit_at,omitzero"`
 	Witness     string             `json:"witness,omitempty"` // what saw the fault bite
 	BrokenAt    time.Time          `json:"broken_at,omitzero"`
 	SteadySince time.Time          `json:"steady_since,omitzero"`
+	CalmFrom    time.Time          `json:"calm_from,omitzero"` // since when calm has been waited for
+	RecoveredAt time.Time          `json:"recovered_at,omitzero"`
+	Armed       bool               `json:"armed,omitempty"`   // the fault still held at RecoveredAt
+	Removed     bool               `json:"removed,omitempty"` // or the runbook itself had removed it
 	EndedAt     time.Time          `json:"ended_at,omitzero"`
 	UndoneAt    time.Time          `json:"undone_at,omitzero"`
 	Residue     string             `json:"residue,omitempty"`
 	Aborted     string             `json:"aborted,omitempty"`
-	NoTelemetry string             `json:"no_telemetry,omitempty"`
 	Incidents   []string           `json:"incidents,omitempty"` // those of the treatment arm, joined by target and time
 	Before      map[string]float64 `json:"before,omitempty"`    // the Measure numbers when the fault was injected
+	Rise        map[string]float64 `json:"rise,omitempty"`      // and by how much they rose until recovery
 
-	Result DrillResult `json:"result,omitzero"`
+	Result  DrillResult   `json:"result,omitzero"`   // of the last round
+	Results []DrillResult `json:"results,omitempty"` // of all rounds
 }
 
 // ControlArm is what happened while nobody was allowed to help.
 type ControlArm struct {
+	Done           bool   `json:"done"` // the fault of this arm is gone again
 	Bit            bool   `json:"bit"`
 	StayedBroken   bool   `json:"stayed_broken"`
 	RecoveredAlone bool   `json:"recovered_alone"`
@@ -152,7 +158,7 @@ type FaultRecord struct {
 // Proof is a verdict kept.
 type Proof struct {
 	Fault      string    `json:"fault"`
-	Service    string    `json:"service"`
+	Service    string    `json:"service"` // the one that was healed
 	Runbook    string    `json:"runbook"`
 	Verdict    Verdict   `json:"verdict"`
 	At         time.Time `json:"at"`

@@ -128,6 +128,9 @@ const (
 	Inconclusive CheckOutcome = "inconclusive"
 )
 
+// NoBounds is what a check of an SLI saw where nothing is declared and nothing learned yet.
+const NoBounds = "no steady bounds yet"
+
 // Check is one check after the act.
 type Check struct {
 	Name    string       `json:"name"`

@@ -75,6 +75,7 @@ type Intent struct {
 	Summary     string          `json:"summary,omitempty"`
 	Output      json.RawMessage `json:"output,omitempty"`
 	Error       string          `json:"error,omitempty"`
+	Next        What            `json:"next,omitempty"` // what may follow Error
 }
 
 // The errors that a store answers with.

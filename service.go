@@ -107,7 +107,8 @@ type Rule struct {
 	Summary  string   `json:"summary,omitempty"`
 }
 
-// SLI is a number that tells how well the service does. A bound that is not declared is learned from the baseline.
+// SLI is a number that tells how well the service does. Where neither bound is declared, both are learned from the
+// baseline; where one is, the other side is open, for who declares one has said which direction is bad.
 type SLI struct {
 	Name   string   `json:"name"`
 	PromQL string   `json:"promql"`

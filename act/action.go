@@ -56,7 +56,7 @@ type (
 		Size(ctx context.Context, call Call) (Size, error)
 	}
 
-	// Reader marks an action that changes nothing: it needs no intent and also runs in a dry run.
+	// Reader marks an action that changes nothing and needs no intent.
 	Reader interface{ ReadOnly() }
 )
 

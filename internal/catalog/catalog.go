@@ -117,12 +117,15 @@ func (c *Catalog) Fault(name, kind string) (Entry[chaos.Fault], error) {
 
 // Probe finds a probe by its full name, or by its key and the kind of the target ("" for no target).
 func (c *Catalog) Probe(name, kind string) (Entry[telemetry.Probe], error) {
+	if kind == "" {
+		kind = anyKind
+	}
 	return find(c, "probe", c.all.probes, name, kind)
 }
 
 // Notifier finds a notifier by its key.
 func (c *Catalog) Notifier(name string) (Entry[notify.Notifier], error) {
-	return find(c, "notifier", c.all.notifiers, name, "")
+	return find(c, "notifier", c.all.notifiers, name, anyKind)
 }
 
 // TargetKind finds a kind of target.
@@ -148,6 +151,9 @@ func (c *Catalog) Notifiers() []Entry[notify.Notifier] { return sorted(c.all.not
 // TargetKinds are all kinds of targets by name.
 func (c *Catalog) TargetKinds() []Entry[any] { return sorted(c.all.targets) }
 
+// anyKind finds what needs no target, whatever targets its provider serves.
+const anyKind = "*"
+
 func find[T any](c *Catalog, what string, table map[string]Entry[T], name, kind string) (Entry[T], error) {
 	if entry, ok := table[name]; ok {
 		return entry, nil
@@ -159,7 +165,7 @@ func find[T any](c *Catalog, what string, table map[string]Entry[T], name, kind 
 			continue
 		}
 		kinds := c.kinds[provider]
-		if len(kinds) == 0 || slices.Contains(kinds, kind) {
+		if len(kinds) == 0 || kind == anyKind || slices.Contains(kinds, kind) {
 			return table[full], nil
 		}
 		elsewhere = append(elsewhere, strings.Join(kinds, ", "))

@@ -1,0 +1,295 @@
+// Package app is the composition root: it puts the parts together, starts them in one straight line and stops them in
+// the reverse order.
+//
+// It is for wiring and for nothing else. What the parts do stands in their own packages.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/detect"
+	"github.com/jenner-heal/jenner/internal/catalog"
+	"github.com/jenner-heal/jenner/learn"
+	"github.com/jenner-heal/jenner/line"
+	"github.com/jenner-heal/jenner/loop"
+	"github.com/jenner-heal/jenner/notify"
+	"github.com/jenner-heal/jenner/runbook"
+	"github.com/jenner-heal/jenner/store/sqlite"
+	"github.com/jenner-heal/jenner/telemetry"
+)
+
+// Options are what a Jenner is made from. Config, Data, Catalog and Logger must be set.
+type Options struct {
+	Config   []string // folders and files
+	Data     string   // the folder that holds all state
+	Catalog  *catalog.Catalog
+	Logger   *slog.Logger
+	Fallback []notify.Notifier // told about everything, whatever channel a policy names
+	Listen   string            // address of /metrics and /healthz; none where empty
+	Reaper   []string          // command of the reaper process; without it no fault is injected
+	Baseline time.Duration     // how long the steady state is learned; detect's default where zero
+	DryRun   bool              // decide, but change nothing
+	Workers  int               // incidents and drills at the same time; 16 where zero
+	// OnChange hears of everything that the lines commit. It must not block.
+	OnChange func(change jenner.Change)
+}
+
+// App is one running Jenner.
+type App struct {
+	Options
+	docs     atomic.Pointer[jenner.Documents]
+	Store    *sqlite.Store
+	Holds    *Holds
+	World    *loop.World
+	Metrics  *learn.Metrics
+	Injector *chaos.Injector
+
+	bind      binder
+	metrics   *telemetry.Store
+	scraper   *telemetry.Scraper
+	prober    *telemetry.Prober
+	engine    *detect.Engine
+	router    *notify.Router
+	executor  *act.Executor
+	incidents *line.Line[jenner.Incident]
+	drills    *line.Line[jenner.Drill]
+	runner    *line.Runner
+	intake    *loop.Intake
+	reaper    *chaos.Reaper
+	stops     []func() error
+	running   context.Context
+	Address   net.Addr // that Listen came to
+}
+
+// New reads the files and opens the data directory. What is wrong with either is an error, and nothing stays open.
+func New(opts Options) (*App, error) {
+	a := &App{Options: opts, bind: binder{opts.Catalog}, Metrics: learn.NewMetrics()}
+	docs, err := a.read()
+	if err != nil {
+		return nil, err
+	}
+	a.docs.Store(docs)
+	if a.Store, err = sqlite.Open(a.Data, sqlite.Options{Lock: true}); err != nil {
+		return nil, err
+	}
+	a.onStop(a.Store.Close)
+	if err := a.build(); err != nil {
+		return nil, errors.Join(err, a.Stop())
+	}
+	return a, nil
+}
+
+// read loads and checks the files. Warnings are told, mistakes refuse.
+func (a *App) read() (*jenner.Documents, error) {
+	loaded, err := config.Load(a.Config...)
+	if err != nil {
+		return nil, err
+	}
+	if problems := loaded.Check(catalog.Names{Catalog: a.Catalog}); len(problems) > 0 {
+		return nil, problems
+	}
+	for _, warning := range loaded.Warnings() {
+		a.Logger.Warn(warning.String())
+	}
+	return loaded.Documents, nil
+}
+
+// Docs are the files as they were last read.
+func (a *App) Docs() *jenner.Documents { return a.docs.Load() }
+
+// build makes every part. Nothing runs yet.
+func (a *App) build() error {
+	started := time.Now()
+	a.Holds = NewHolds(a.Data, time.Now)
+	var err error
+	a.metrics, err = telemetry.Open(filepath.Join(a.Data, "metrics"), telemetry.Options{Logger: a.Logger})
+	if err != nil {
+		return err
+	}
+	a.onStop(a.metrics.Close)
+	board := detect.NewBoard(time.Now)
+	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Logger: a.Logger})
+	a.prober = telemetry.NewProber(telemetry.ProberOptions{Append: a.metrics.Append, Build: a.bind.probe, Alive: a.bind.alive,
+		OnState: func(state jenner.ProbeState) { a.engine.OnProbe(state) }, Logger: a.Logger})
+	view := telemetry.View{Store: a.metrics, Prober: a.prober}
+	a.engine = detect.New(detect.Options{Telemetry: view, Board: board, Now: time.Now, Triggers: a.trigger,
+		HasData: a.metrics.HasData, Logger: a.Logger, Steady: detect.NewSteady(detect.SteadyOptions{Window: a.Baseline})})
+	a.router = notify.NewRouter(a.bind.notifier, a.Fallback, a.Logger)
+	a.executor = &act.Executor{Journal: a.Store, Now: time.Now, Held: a.Holds.Held, DryRun: a.DryRun}
+	a.World = &loop.World{Store: a.Store, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
+		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
+	a.World.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {
+		return a.engine.Steady().Check(service, view, ctx)
+	}
+	a.World.Stepper = &act.Stepper{Executor: a.executor, Action: a.bind.action, Docs: a.Docs, Host: a.host}
+	if err := a.buildChaos(); err != nil {
+		return err
+	}
+	a.incidents = loop.Incidents(a.World)
+	a.incidents.Committed = a.committed
+	a.drills = loop.Drills(&loop.Lab{World: a.World, Injector: a.Injector, Hold: a.Holds.Put, Release: a.Holds.Release})
+	a.drills.Committed = a.committed
+	workers := a.Workers
+	if workers == 0 {
+		workers = 16
+	}
+	a.runner = line.NewRunner(workers, a.Logger, a.incidents, a.drills)
+	return nil
+}
+
+func (a *App) buildChaos() error {
+	journal, err := chaos.OpenJournal(filepath.Join(a.Data, "faults"))
+	if err != nil {
+		return err
+	}
+	a.reaper = &chaos.Reaper{Command: a.Reaper, Log: filepath.Join(a.Data, "reaper.log")}
+	a.onStop(a.reaper.Stop)
+	a.Injector = &chaos.Injector{Journal: journal, Now: time.Now, Build: a.bind.fault, Held: a.Holds.KillSwitch, Guard: a.Guard}
+	return nil
+}
+
+// Guard starts the reaper, which undoes everything when this process dies.
+func (a *App) Guard() error {
+	if len(a.Reaper) == 0 {
+		return errors.New("there is no reaper")
+	}
+	return a.reaper.Start()
+}
+
+// trigger reads a runbook's trigger: the name of a declared alert, or PromQL.
+func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
+	for _, service := range a.Docs().Services {
+		for _, rule := range service.Alerts {
+			if rule.Name == book.Trigger.Alert {
+				return rule.Name, "", nil
+			}
+		}
+	}
+	if builtIn(book.Trigger.Alert) {
+		return book.Trigger.Alert, "", nil
+	}
+	promql, err = runbook.Trigger(*book.Trigger)
+	return book.Name, promql, err
+}
+
+// builtIn tells whether it is the name of an alert that nobody wrote: of a process, a probe or an SLI.
+func builtIn(alert string) bool {
+	if strings.ContainsAny(alert, " (){}<>=") {
+		return false
+	}
+	return alert == detect.ProcessGone || strings.HasPrefix(alert, detect.PrefixSLI) ||
+		strings.HasSuffix(alert, detect.SuffixFailing) || strings.HasSuffix(alert, detect.SuffixSlow)
+}
+
+// host is what an action may use of the program.
+func (a *App) host(incident *jenner.Incident) act.Host {
+	return act.Host{
+		Telemetry: a.World.Telemetry,
+		Page: func(ctx context.Context, severity jenner.Severity, title, body string) error {
+			return a.router.Notify(ctx, incident.Policy.EscalationChannel, notify.Message{Key: incident.ID + "/" + title,
+				At: time.Now(), Severity: severity, Incident: incident.ID, Service: incident.Service, Title: title,
+				Body: body + "\n" + loop.Context(incident)})
+		},
+		Progress: func(text string) { a.Logger.Info(text, "incident", incident.ID) },
+	}
+}
+
+// records are the open ones of a line and those that were opened since.
+func (a *App) records(ctx context.Context, name string, since time.Time) ([]jenner.Record, error) {
+	open, err := a.Store.List(ctx, name, sqlite.ListFilter{OpenOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	lately, err := a.Store.List(ctx, name, sqlite.ListFilter{Since: since})
+	for _, record := range lately {
+		if record.Ended {
+			open = append(open, record)
+		}
+	}
+	return open, err
+}
+
+// committed hears of every change after it is on disk.
+func (a *App) committed(change jenner.Change) {
+	if change.Record.Line == loop.IncidentLine {
+		a.intake.Committed(change)
+	}
+	for _, outcome := range change.Outcomes {
+		a.Metrics.Observe(outcome)
+	}
+	if a.OnChange != nil {
+		a.OnChange(change)
+	}
+}
+
+func (a *App) onStop(stop func() error) { a.stops = append(a.stops, stop) }
+
+// Stop stops what was started, the last first. It may be called more than once.
+func (a *App) Stop() error {
+	var err error
+	for i := len(a.stops) - 1; i >= 0; i-- {
+		err = errors.Join(err, a.stops[i]())
+	}
+	a.stops = nil
+	return err
+}
+
+// Drill puts a drill of an experiment on the line and gives its id.
+func (a *App) Drill(ctx context.Context, experiment jenner.Experiment) (string, error) {
+	drill := loop.NewDrill(experiment, time.Now())
+	err := a.drills.Create(ctx, drill.ID, experiment.Service, drill, jenner.Entry{At: drill.StartedAt,
+		Phase: jenner.PhasePreflight, Kind: "drill", Text: experiment.Hypothesis})
+	if err != nil {
+		return "", fmt.Errorf("cannot begin the drill: %w", err)
+	}
+	a.runner.Wake(a.running, loop.DrillLine, drill.ID)
+	return drill.ID, nil
+}
+
+// Executor is the one place through which things are changed.
+func (a *App) Executor() *act.Executor { return a.executor }
+
+// Action makes an action out of what a file says.
+func (a *App) Action(name, kind string, params jenner.Params) (string, act.Action, error) {
+	return a.bind.action(name, kind, params)
+}
+
+// OpenIncidents is how many incidents are open.
+func (a *App) OpenIncidents() int { return a.intake.OpenCount() }
+
+// SteadyKnown tells whether every SLI of every service has bounds by now.
+func (a *App) SteadyKnown() (known, total int) {
+	for _, service := range a.Docs().Services {
+		for _, sli := range service.SLIs {
+			total++
+			if _, ok := a.engine.Steady().Bounds(service.Name, sli.Name); ok {
+				known++
+			}
+		}
+	}
+	return known, total
+}
+
+// AllProbesPassing says which probe does not pass; nothing where all do.
+func (a *App) AllProbesPassing() string {
+	for _, service := range a.Docs().Services {
+		for _, state := range a.World.Telemetry.Probes(service.Name) {
+			if state.Status != jenner.ProbePassing {
+				return fmt.Sprintf("probe %s of %s is %s: %s", state.Name, service.Name, state.Status, state.Message)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,199 @@
+package chaos
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// Facts are all that a verdict is made from.
+type Facts struct {
+	Experiment  jenner.Experiment
+	Aborted     string // why, where somebody or something stopped the drill
+	NoTelemetry string // what could not be seen, where something could not
+	Control     *jenner.ControlArm
+	Bit         bool
+	Witness     string
+	InjectedAt  time.Time
+
+	Incident  *jenner.Incident // the one that the line opened for this trouble; nil where it opened none
+	Touched   []string         // services that an action touched while the drill went on
+	Recovered time.Time        // since when the service was steady again for good; zero where it was not
+	Removed   bool             // the runbook itself removed the fault
+	Armed     bool             // or the fault still held when the service was steady again
+	Residue   string           // what was left behind after the undo
+}
+
+// Judge says what a drill showed. It is a pure function of the facts; the order of its questions is the meaning of the
+// verdicts: what spoils the experiment comes first, then harm, then success.
+func Judge(facts Facts) (jenner.Verdict, []string) {
+	questions := []func(Facts) (jenner.Verdict, []string){
+		left, stopped, quiet, blind, toothless, harm, alone, unhealed, untold, wrong, slow,
+	}
+	for _, ask := range questions {
+		if verdict, reasons := ask(facts); verdict != "" {
+			return verdict, reasons
+		}
+	}
+	return jenner.VerdictProven, []string{fmt.Sprintf("%s; healed by %s on %s %s", facts.Witness, runbookOf(facts),
+		targetOf(facts), held(facts))}
+}
+
+func held(facts Facts) string {
+	if facts.Removed {
+		return "which removed the fault"
+	}
+	return "while the fault still held"
+}
+
+func left(facts Facts) (jenner.Verdict, []string) {
+	if facts.Residue != "" {
+		return jenner.VerdictResidue, []string{facts.Residue}
+	}
+	return "", nil
+}
+
+func stopped(facts Facts) (jenner.Verdict, []string) {
+	if facts.Aborted != "" {
+		return jenner.VerdictAborted, []string{facts.Aborted}
+	}
+	return "", nil
+}
+
+// quiet judges the drill in which nothing is broken: nothing may be done.
+func quiet(facts Facts) (jenner.Verdict, []string) {
+	switch {
+	case len(facts.Experiment.Faults) > 0:
+		return "", nil
+	case len(facts.Touched) > 0:
+		return jenner.VerdictHarmful, []string{fmt.Sprintf("nothing was broken, and yet an action touched %v", facts.Touched)}
+	case facts.NoTelemetry != "":
+		return jenner.VerdictInconclusive, []string{facts.NoTelemetry}
+	}
+	return jenner.VerdictNotNeeded, []string{"nothing was broken and nothing was done"}
+}
+
+func blind(facts Facts) (jenner.Verdict, []string) {
+	if facts.NoTelemetry != "" {
+		return jenner.VerdictInconclusive, []string{"telemetry was missing: " + facts.NoTelemetry}
+	}
+	return "", nil
+}
+
+func toothless(facts Facts) (jenner.Verdict, []string) {
+	if !facts.Bit || (facts.Control != nil && !facts.Control.Bit) {
+		return jenner.VerdictNoEffect, []string{"no witness saw the fault work"}
+	}
+	return "", nil
+}
+
+// harm looks for services that an action touched although they were not the ones to heal. That they depend on the
+// broken one is no excuse.
+func harm(facts Facts) (jenner.Verdict, []string) {
+	for _, touched := range facts.Touched {
+		if touched != expectedTarget(facts.Experiment) {
+			return jenner.VerdictHarmful, []string{fmt.Sprintf("an action touched %s, and not only %s", touched,
+				expectedTarget(facts.Experiment))}
+		}
+	}
+	if facts.Incident == nil {
+		return "", nil
+	}
+	if target := targetOf(facts); !facts.Incident.ActedAt.IsZero() && target != expectedTarget(facts.Experiment) {
+		return jenner.VerdictHarmful, []string{fmt.Sprintf("the remediation acted on %s, not on %s", target,
+			expectedTarget(facts.Experiment))}
+	}
+	return "", nil
+}
+
+func alone(facts Facts) (jenner.Verdict, []string) {
+	if facts.Control != nil && facts.Control.RecoveredAlone {
+		return jenner.VerdictNotNeeded, []string{"without remediation it recovered by itself: " + facts.Control.Note}
+	}
+	if facts.Control != nil && !facts.Control.StayedBroken {
+		return jenner.VerdictInconclusive, []string{"the control arm does not show that it stays broken: " + facts.Control.Note}
+	}
+	return "", nil
+}
+
+func unhealed(facts Facts) (jenner.Verdict, []string) {
+	switch {
+	case facts.Recovered.IsZero():
+		return jenner.VerdictNotRemediated, []string{"it was not steady again in time: " + stateOf(facts)}
+	case facts.Incident == nil || facts.Incident.ActedAt.IsZero():
+		return jenner.VerdictNotRemediated, []string{"it recovered, but not by a remediation: " + stateOf(facts)}
+	}
+	return "", nil
+}
+
+func stateOf(facts Facts) string {
+	switch {
+	case facts.Incident == nil:
+		return "no incident was opened"
+	case facts.Incident.ActedAt.IsZero() && len(facts.Incident.Decisions) > 0:
+		last := facts.Incident.Decisions[len(facts.Incident.Decisions)-1]
+		return "nothing was done; guard " + last.Stopper().Guard + ": " + last.Stopper().Reason
+	case facts.Incident.ActedAt.IsZero():
+		return "nothing was done: " + facts.Incident.Diagnosis.Unsure
+	}
+	return "the runbook " + runbookOf(facts) + " ran"
+}
+
+func untold(facts Facts) (jenner.Verdict, []string) {
+	if !facts.Removed && !facts.Armed {
+		return jenner.VerdictInconclusive, []string{"the fault ended by itself before the service was steady again"}
+	}
+	return "", nil
+}
+
+// wrong looks whether the expected cause was found and the expected runbook ran. Recovery by another way is a
+// recovery, but no proof of what the experiment is about.
+func wrong(facts Facts) (jenner.Verdict, []string) {
+	expect := facts.Experiment.Expect
+	cause, _ := facts.Incident.Diagnosis.Best()
+	if expect.Cause != "" && cause.Cause != expect.Cause {
+		return jenner.VerdictNotRemediated, []string{fmt.Sprintf("the cause was taken for %s, not %s", cause.Cause, expect.Cause)}
+	}
+	if expect.Runbook != "" && runbookOf(facts) != expect.Runbook {
+		return jenner.VerdictNotRemediated, []string{fmt.Sprintf("runbook %s ran, not %s", runbookOf(facts), expect.Runbook)}
+	}
+	return "", nil
+}
+
+func slow(facts Facts) (jenner.Verdict, []string) {
+	var late []string
+	check := func(what string, at time.Time, within jenner.Duration) {
+		if took := at.Sub(facts.InjectedAt); within > 0 && took > within.Std() {
+			late = append(late, fmt.Sprintf("%s after %s, expected within %s", what, took.Round(time.Millisecond), within))
+		}
+	}
+	check("detected", facts.Incident.OpenedAt, facts.Experiment.Expect.DetectedWithin)
+	check("recovered", facts.Recovered, facts.Experiment.Expect.RecoveredWithin)
+	if len(late) > 0 {
+		return jenner.VerdictProvenSlow, late
+	}
+	return "", nil
+}
+
+func expectedTarget(experiment jenner.Experiment) string {
+	if experiment.Expect.Target != "" {
+		return experiment.Expect.Target
+	}
+	return experiment.Service
+}
+
+// targetOf is the service that the remediation acted on.
+func targetOf(facts Facts) string {
+	if facts.Incident.Diagnosis.Root != "" {
+		return facts.Incident.Diagnosis.Root
+	}
+	return facts.Incident.Service
+}
+
+func runbookOf(facts Facts) string {
+	if run := facts.Incident.Run(); run != nil {
+		return run.Runbook.Name
+	}
+	return ""
+}

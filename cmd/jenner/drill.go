@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/loop"
+)
+
+func drillCommand(set *settings) *cobra.Command {
+	var configs []string
+	var asJSON bool
+	var baseline time.Duration
+	cmd := &cobra.Command{
+		Use:   "drill FILE...",
+		Short: "Break a service on purpose and see whether Jenner heals it",
+		Long: `Runs the experiments in the given files, one after the other, against the services that --config describes, and
+says for each what it showed. The services must run and be steady. Every fault is undone, whatever happens, Ctrl-C and
+kill -9 included.
+
+Verdicts: PROVEN and PROVEN_SLOW: the expected runbook healed it. NOT_NEEDED: it heals by itself. NOT_REMEDIATED,
+HARMFUL, NO_EFFECT, INCONCLUSIVE, ABORTED, RESIDUE: see docs/concepts.md.
+
+Exit code 0 only where every experiment came out PROVEN, or as its expect_verdict says.`,
+		Example: "  jenner drill examples/shop/jenner/experiments.yaml --config examples/shop/jenner",
+		Args:    atLeastOne("file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return drill(cmd.Context(), set, args, configs, baseline, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringSliceVar(&configs, "config", nil, "folder that describes the services; that of the first FILE where not said")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
+	cmd.Flags().DurationVar(&baseline, "baseline", 10*time.Second, "how long the steady state is learned before the first drill")
+	return cmd
+}
+
+func drill(ctx context.Context, set *settings, files, configs []string, baseline time.Duration, asJSON bool, out, progress io.Writer) error {
+	if len(configs) == 0 {
+		configs = []string{filepath.Dir(files[0])}
+	}
+	wanted, err := config.Load(files...)
+	if err != nil {
+		return err
+	}
+	if len(wanted.Documents.Experiments) == 0 {
+		return usage("there is no experiment in %v", files)
+	}
+	logger := set.logger(slog.LevelWarn)
+	fallback, err := fallbacks(set.data)
+	if err != nil {
+		return err
+	}
+	bench := newBench()
+	bench.onEntry = func(change jenner.Change) { say(progress, change) }
+	a, err := app.New(app.Options{Config: union(configs, files), Data: set.data, Catalog: providers, Logger: logger,
+		Fallback: fallback, Reaper: reaperFor(set.data, configs), Baseline: baseline, OnChange: bench.hear})
+	if err != nil {
+		return err
+	}
+	if err := a.Start(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err := a.Stop(); err != nil {
+			logger.Error("not everything could be put in order", "error", err)
+		}
+	}()
+	fmt.Fprintf(progress, "learning what steady means for %s\n", baseline)
+	if err := bench.steady(ctx, a, baseline+20*time.Second); err != nil {
+		return err
+	}
+	results, err := bench.runAll(ctx, a, wanted.Documents.Experiments)
+	if err != nil {
+		return err
+	}
+	return report(results, wanted.Documents.Experiments, 0, asJSON, out)
+}
+
+// union leaves out the files that lie in one of the folders, which would otherwise be read twice.
+func union(folders, files []string) []string {
+	all := append([]string(nil), folders...)
+	for _, file := range files {
+		inside := false
+		for _, folder := range folders {
+			rel, err := filepath.Rel(absolute(folder), absolute(file))
+			inside = inside || (err == nil && filepath.IsLocal(rel))
+		}
+		if !inside {
+			all = append(all, file)
+		}
+	}
+	return all
+}
+
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
+}
+
+// bench follows the drills that run in an app.
+type bench struct {
+	ended   chan jenner.Drill
+	onEntry func(change jenner.Change)
+	onDrill func(drill jenner.Drill, phase jenner.Phase)
+}
+
+func newBench() *bench {
+	return &bench{ended: make(chan jenner.Drill, 64), onEntry: func(jenner.Change) {}, onDrill: func(jenner.Drill, jenner.Phase) {}}
+}
+
+func (b *bench) hear(change jenner.Change) {
+	b.onEntry(change)
+	if change.Record.Line != loop.DrillLine {
+		return
+	}
+	var drill jenner.Drill
+	if json.Unmarshal(change.Record.State, &drill) != nil {
+		return
+	}
+	b.onDrill(drill, change.Record.Phase)
+	if change.Record.Ended {
+		b.ended <- drill
+	}
+}
+
+// steady waits until the steady state is known.
+func (b *bench) steady(ctx context.Context, a *app.App, patience time.Duration) error {
+	deadline := time.After(patience)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		known, total := a.SteadyKnown()
+		if known == total && a.AllProbesPassing() == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-deadline:
+			return fmt.Errorf("not steady after %s: %d of %d SLIs are known; %s", patience, known, total, a.AllProbesPassing())
+		case <-ticker.C:
+		}
+	}
+}
+
+// runAll runs experiments one after the other.
+func (b *bench) runAll(ctx context.Context, a *app.App, experiments []jenner.Experiment) ([]jenner.DrillResult, error) {
+	var results []jenner.DrillResult
+	for _, experiment := range experiments {
+		id, err := a.Drill(ctx, experiment)
+		if err != nil {
+			return results, err
+		}
+		drill, err := b.wait(ctx, id)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, drill.Results...)
+	}
+	return results, nil
+}
+
+func (b *bench) wait(ctx context.Context, id string) (jenner.Drill, error) {
+	for {
+		select {
+		case drill := <-b.ended:
+			if drill.ID == id {
+				return drill, nil
+			}
+		case <-ctx.Done():
+			return jenner.Drill{}, context.Cause(ctx)
+		}
+	}
+}

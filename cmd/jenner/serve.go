@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/loop"
+	"github.com/jenner-heal/jenner/notify"
+	"github.com/jenner-heal/jenner/provider/core"
+)
+
+func serveCommand(set *settings) *cobra.Command {
+	var listen string
+	var dryRun bool
+	var baseline time.Duration
+	cmd := &cobra.Command{
+		Use:   "serve DIR...",
+		Short: "Watch what the files in DIR describe, and heal it",
+		Long: `Watches the services that the files in DIR describe and heals them as the policies there allow, until it is stopped.
+
+A changed file, or SIGHUP, reads all files again. Where anything is wrong with them, all are refused, the old ones stay in
+force, and the error names file and line. Ctrl-C stops; an incident that is under way goes on at the next start.`,
+		Example: "  jenner serve /etc/jenner --data /var/lib/jenner",
+		Args:    atLeastOne("folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			logger := set.logger(slog.LevelInfo)
+			fallback, err := fallbacks(set.data)
+			if err != nil {
+				return err
+			}
+			a, err := app.New(app.Options{Config: args, Data: set.data, Catalog: providers, Logger: logger,
+				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data, args), Baseline: baseline, DryRun: dryRun,
+				OnChange: func(change jenner.Change) { say(cmd.OutOrStdout(), change) }})
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), a, args, logger, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics and /healthz; none where empty")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "decide and say what would be done, but change nothing")
+	cmd.Flags().DurationVar(&baseline, "baseline", time.Minute, "how long the steady state of a service is learned")
+	return cmd
+}
+
+func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger, out io.Writer) error {
+	if err := a.Start(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s watching %d services; state in %s\n", time.Now().Format(time.TimeOnly), len(a.Docs().Services), a.Data)
+	if a.Address != nil {
+		fmt.Fprintf(out, "         metrics on http://%s/metrics; `jenner stop --data %s` stops all action\n", a.Address, a.Data)
+	}
+	if hold, on := a.Holds.KillSwitch(); on {
+		fmt.Fprintf(out, "         the kill switch is on (by %s): nothing will be done until `jenner resume`\n", hold.By)
+	}
+	reload := func() {
+		if err := a.Reload(); err != nil {
+			logger.Error("the files are refused and the old ones stay in force:\n" + err.Error())
+			return
+		}
+		logger.Info("the files were read again", "services", len(a.Docs().Services))
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	changes := make(chan struct{}, 1)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		err := config.Watch(watching, paths, func() {
+			select {
+			case changes <- struct{}{}:
+			default:
+			}
+		})
+		if err != nil && watching.Err() == nil {
+			logger.Error("changed files are not noticed; send SIGHUP after a change", "error", err)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return a.Stop()
+		case <-hangups:
+			reload()
+		case <-changes:
+			reload()
+		}
+	}
+}
+
+// fallbacks are told about everything: the terminal and a file.
+func fallbacks(data string) ([]notify.Notifier, error) {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data directory: %w", err)
+	}
+	return []notify.Notifier{core.NewTerminal(os.Stderr), &core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}}, nil
+}
+
+// say prints the timeline entries of a change, a line each.
+func say(out io.Writer, change jenner.Change) {
+	for _, entry := range change.Timeline {
+		if entry.Kind == "phase" {
+			continue
+		}
+		fmt.Fprintf(out, "%s %-10s %-9s %s\n", entry.At.Format("15:04:05.000"), change.Record.Subject, entry.Kind, entry.Text)
+	}
+}
+
+// incidentIn is the incident that a change is about; false where it is about something else.
+func incidentIn(change jenner.Change) (jenner.Incident, bool) {
+	var incident jenner.Incident
+	if change.Record.Line != loop.IncidentLine || json.Unmarshal(change.Record.State, &incident) != nil {
+		return jenner.Incident{}, false
+	}
+	return incident, true
+}

@@ -1,0 +1,22 @@
+package config
+
+import (
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/strict"
+)
+
+// Names knows what the providers can do. An error says that there is no such thing, with the nearest right spelling;
+// the problems are those of the parameters, with paths relative to them. Implementations touch nothing and are safe for
+// concurrent use.
+type Names interface {
+	// Action finds an action by its verb and the kind of the target, "" for no target, or by its full name.
+	Action(name, kind string, params jenner.Params) (full string, problems []strict.Problem, err error)
+	// Fault finds a fault likewise.
+	Fault(name, kind string, params jenner.Params) (full string, problems []strict.Problem, err error)
+	// Probe finds a probe by the key that people write.
+	Probe(kind string, params jenner.Params) (problems []strict.Problem, err error)
+	// Target finds a kind of target.
+	Target(kind string, params jenner.Params) (problems []strict.Problem, err error)
+	// Notifier finds a notifier by the key that people write.
+	Notifier(kind string, params jenner.Params) (problems []strict.Problem, err error)
+}

@@ -1,0 +1,335 @@
+package detect
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// rule is one expression that is evaluated again and again: a written alert of one service, or a runbook's trigger.
+type rule struct {
+	kind     jenner.AlertKind
+	service  string   // empty: each series says by its service label, or else
+	selected []string // … it belongs to the one service that the trigger's policies select
+	name     string
+	promql   string
+	follows  string        // instead of promql: the name of another alert that this one goes with
+	hold     time.Duration // its `for`
+	severity jenner.Severity
+	summary  string
+
+	pending map[string]time.Time // fingerprint to since when the expression holds without a break
+	failing bool                 // the last question could not be asked
+}
+
+func (r *rule) key() string {
+	return strings.Join([]string{string(r.kind), r.service, r.name, r.promql, r.follows, r.hold.String()}, "\x00")
+}
+
+// owns tells whether the alert is one of the rule's.
+func (r *rule) owns(alert jenner.Alert) bool {
+	return alert.Kind == r.kind && alert.Name == r.name && (r.service == "" || alert.Service == r.service)
+}
+
+// forService puts the service's name where people wrote $service.
+func forService(promql, service string) string {
+	return strings.ReplaceAll(promql, "$service", service)
+}
+
+func (e *Engine) setRules(docs *jenner.Documents) {
+	pending := map[string]map[string]time.Time{}
+	for _, old := range e.rules {
+		pending[old.key()] = old.pending
+	}
+	e.rules = nil
+	taken := map[string]bool{}
+	for _, r := range append(serviceRules(docs), e.triggerRules(docs)...) {
+		identity := string(r.kind) + "\x00" + r.service + "\x00" + r.name
+		if taken[identity] {
+			// Each of two rules of one name would resolve what the other one raised.
+			e.warnOnce("two alerts have the same name; only the first is evaluated, rename the other",
+				"alert", r.name, "service", r.service)
+			continue
+		}
+		taken[identity] = true
+		if r.pending = pending[r.key()]; r.pending == nil {
+			r.pending = map[string]time.Time{}
+		}
+		e.rules = append(e.rules, r)
+	}
+}
+
+func serviceRules(docs *jenner.Documents) []*rule {
+	var rules []*rule
+	for _, service := range docs.Services {
+		for _, written := range service.Alerts {
+			severity := jenner.Severity(written.Severity)
+			if severity == "" {
+				severity = jenner.SeverityPage
+			}
+			rules = append(rules, &rule{
+				kind: jenner.AlertRule, service: service.Name, name: written.Name,
+				promql: forService(written.PromQL, service.Name), hold: written.For.Std(),
+				severity: severity, summary: written.Summary,
+			})
+		}
+	}
+	return rules
+}
+
+func (e *Engine) triggerRules(docs *jenner.Documents) []*rule {
+	var rules []*rule
+	for _, runbook := range docs.Runbooks {
+		if runbook.Trigger == nil {
+			continue
+		}
+		if e.triggers == nil {
+			e.warnOnce("this engine reads no triggers, so the runbook never starts by itself", "runbook", runbook.Name)
+			continue
+		}
+		name, promql, err := e.triggers(runbook)
+		if err != nil {
+			e.warnOnce("the trigger of a runbook cannot be read, so it never starts by itself; correct its `alert`",
+				"runbook", runbook.Name, "error", err)
+			continue
+		}
+		if promql == "" {
+			rules = append(rules, newTrigger(runbook, "", name, nil, ""))
+			continue
+		}
+		rules = append(rules, triggers(runbook, promql, selected(docs, runbook.Name))...)
+	}
+	return rules
+}
+
+// triggers makes the rule of one trigger; one for each selected service where the expression names $service.
+func triggers(runbook jenner.Runbook, promql string, services []string) []*rule {
+	if !strings.Contains(promql, "$service") {
+		return []*rule{newTrigger(runbook, promql, "", services, "")}
+	}
+	var rules []*rule
+	for _, service := range services {
+		rules = append(rules, newTrigger(runbook, forService(promql, service), "", services, service))
+	}
+	return rules
+}
+
+func newTrigger(runbook jenner.Runbook, promql, follows string, selected []string, service string) *rule {
+	return &rule{
+		kind: jenner.AlertTrigger, service: service, selected: selected, name: runbook.Name,
+		promql: promql, follows: follows, hold: runbook.Trigger.For.Std(), severity: jenner.SeverityPage,
+		summary: "the trigger of runbook " + runbook.Name + " holds: " + runbook.Trigger.Alert,
+	}
+}
+
+// selected are the services that a policy with this runbook picks, each once.
+func selected(docs *jenner.Documents, runbook string) []string {
+	var names []string
+	for _, service := range docs.Services {
+		for _, policy := range docs.Policies {
+			if contains(policy.Runbooks, runbook) && policy.Services.Picks(service) {
+				names = append(names, service.Name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+func contains(list []string, wanted string) bool {
+	for _, one := range list {
+		if one == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// evaluate looks at one rule now. As in Prometheus, a series must hold at every look for the rule's `for` before it
+// fires, and a comparison that is false resolves. Unlike there, missing data does not resolve: a firing alert stays as
+// it is, and is not refreshed; a pending one stays pending until its `for` is over, and is then forgotten.
+func (e *Engine) evaluate(ctx context.Context, r *rule) {
+	now := e.now()
+	if r.follows != "" {
+		e.follow(r, now)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	answer, err := e.telemetry.Query(ctx, r.promql)
+	if err != nil {
+		e.couldNotAsk(r, err)
+		r.noData(now)
+		return
+	}
+	active, undecided := e.hold(r, answer, now)
+	if len(active) == 0 {
+		// No series holds: either the comparison is false, or there was nothing to compare.
+		has, err := e.hasData(ctx, r.promql)
+		if err != nil {
+			e.couldNotAsk(r, err)
+		}
+		if err != nil || !has {
+			r.noData(now)
+			return
+		}
+	}
+	r.failing = false
+	e.release(r, active, undecided, now)
+}
+
+func (e *Engine) couldNotAsk(r *rule, err error) {
+	if !r.failing { // once for each time it breaks, not at each look
+		e.log.Warn("detect: a rule could not be evaluated, which counts as no data; check its PromQL and the telemetry",
+			"alert", r.name, "service", r.service, "error", err)
+	}
+	r.failing = true
+}
+
+// noData forgets what has been pending for its whole `for`: it cannot fire without data, and an old beginning must not
+// make it fire at once when data comes back.
+func (r *rule) noData(now time.Time) {
+	for fingerprint, since := range r.pending {
+		if now.Sub(since) >= r.hold {
+			delete(r.pending, fingerprint)
+		}
+	}
+}
+
+// hold takes the series that the expression holds for. A series without a number (0/0) is undecided: there is no data
+// in it, so it is neither held nor released.
+func (e *Engine) hold(r *rule, answer jenner.Answer, now time.Time) (active, undecided map[string]bool) {
+	active, undecided = map[string]bool{}, map[string]bool{}
+	for _, sample := range answer.Samples {
+		service, ours := e.serviceOf(r, sample)
+		if !ours {
+			continue
+		}
+		alert := r.alert(service, sample, now)
+		if math.IsNaN(sample.Value) {
+			undecided[alert.Fingerprint] = true
+			continue
+		}
+		active[alert.Fingerprint] = true
+		e.raise(r, alert, now)
+	}
+	return active, undecided
+}
+
+// raise puts an alert on the board that fires already, or whose `for` is over; else it stays pending.
+func (e *Engine) raise(r *rule, alert jenner.Alert, now time.Time) {
+	if before, known := e.board.Get(alert.Fingerprint); known && before.Status == jenner.Firing {
+		e.board.Put(alert)
+		return
+	}
+	since, pending := r.pending[alert.Fingerprint]
+	if !pending {
+		since = now
+		r.pending[alert.Fingerprint] = now
+	}
+	if now.Sub(since) >= r.hold {
+		delete(r.pending, alert.Fingerprint)
+		e.board.Put(alert)
+	}
+}
+
+// follow evaluates a trigger that names another alert: it fires while that one does, about the same target, and was
+// seen when that one was seen.
+func (e *Engine) follow(r *rule, now time.Time) {
+	active := map[string]bool{}
+	for _, leader := range e.board.AllFiring() {
+		service, known := e.docs.Service(leader.Service)
+		if leader.Name != r.follows || leader.Kind == jenner.AlertTrigger || !known {
+			continue
+		}
+		alert := r.alert(service, jenner.Sample{Labels: leader.Labels, Value: leader.Value}, now)
+		alert.Target, alert.SeenAt, alert.Summary = leader.Target, leader.SeenAt, r.summary+": "+leader.Summary
+		active[alert.Fingerprint] = true
+		e.raise(r, alert, now)
+	}
+	e.release(r, active, nil, now)
+}
+
+// release lets go of what the expression holds for no more.
+func (e *Engine) release(r *rule, active, undecided map[string]bool, now time.Time) {
+	for fingerprint, since := range r.pending {
+		waiting := undecided[fingerprint] && now.Sub(since) < r.hold // as noData has it
+		if !active[fingerprint] && !waiting {
+			delete(r.pending, fingerprint)
+		}
+	}
+	// The board is asked, not a memory of the engine's own, so that alerts from before a restart are resolved too.
+	firing := e.board.AllFiring
+	if r.service != "" {
+		firing = func() []jenner.Alert { return e.board.Firing(r.service) }
+	}
+	for _, alert := range firing() {
+		if r.owns(alert) && !active[alert.Fingerprint] && !undecided[alert.Fingerprint] {
+			alert.Status, alert.SeenAt = jenner.Resolved, now
+			e.board.Put(alert)
+		}
+	}
+}
+
+// serviceOf tells whose alert a series would be; false where it is nobody's, or another service's.
+func (e *Engine) serviceOf(r *rule, sample jenner.Sample) (jenner.Service, bool) {
+	written, labelled := sample.Labels["service"]
+	switch {
+	case r.service != "" && labelled && written != r.service:
+		return jenner.Service{}, false
+	case r.service != "":
+		written = r.service
+	case !labelled && len(r.selected) == 1:
+		written = r.selected[0]
+	case !labelled:
+		e.warnOnce("a runbook's trigger holds, but nothing says for which service; "+
+			"keep the label `service` in its PromQL, or let its policies select exactly one service",
+			"runbook", r.name, "selected", strings.Join(r.selected, ", "))
+		return jenner.Service{}, false
+	}
+	service, known := e.docs.Service(written)
+	if !known {
+		e.warnOnce("a runbook's trigger holds for a service that no document describes; it is passed over",
+			"runbook", r.name, "service", written)
+	}
+	return service, known
+}
+
+// alert is the alert of one series, as it would fire now.
+func (r *rule) alert(service jenner.Service, sample jenner.Sample, now time.Time) jenner.Alert {
+	labels := map[string]string{}
+	for name, value := range sample.Labels {
+		if name != "__name__" {
+			labels[name] = value
+		}
+	}
+	labels["service"] = service.Name
+	summary := r.summary
+	if summary == "" {
+		summary = fmt.Sprintf("%s of %s: %s is %g", r.name, service.Name, r.promql, sample.Value)
+	}
+	return jenner.Alert{
+		Fingerprint: seriesFingerprint(r, service.Name, labels),
+		Name:        r.name, Kind: r.kind, Service: service.Name, Target: firstTarget(service),
+		Status: jenner.Firing, Severity: r.severity, StartsAt: now, SeenAt: now,
+		Summary: summary, Labels: labels, Value: sample.Value,
+	}
+}
+
+func seriesFingerprint(r *rule, service string, labels map[string]string) string {
+	names := make([]string, 0, len(labels))
+	for name := range labels {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	parts := []string{string(r.kind), service, r.name}
+	for _, name := range names {
+		parts = append(parts, name, labels[name])
+	}
+	return jenner.Fingerprint(parts...)
+}

@@ -1,0 +1,190 @@
+package line
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// Phase is one place on a line, with the stage that leads on from it. A final phase has none.
+type Phase[S any] struct {
+	Name  jenner.Phase
+	Stage func(ctx context.Context, step *Step[S]) (Next, error)
+}
+
+// Line is a list of phases that can be read aloud. S is the state that its records carry as JSON.
+type Line[S any] struct {
+	Name   string
+	Phases []Phase[S]
+	Store  Store
+	Now    func() time.Time
+	// Failed decides what follows when a stage failed for good, or needs a human. It may add to the step.
+	Failed func(ctx context.Context, step *Step[S], err error) Next
+	// Committed, where it is set, hears of each change after it is on disk. It must not block.
+	Committed func(change jenner.Change)
+}
+
+// RetryDelay is how long a record rests after a stage failed for a passing reason.
+const RetryDelay = time.Second
+
+// Step is what a stage works on. Whatever it adds is committed together with the state, or not at all.
+type Step[S any] struct {
+	State *S
+	ID    string
+	Phase jenner.Phase
+	Now   time.Time
+
+	change jenner.Change
+}
+
+// Note adds a line to the timeline. data may be nil.
+func (s *Step[S]) Note(kind, text string, data any) {
+	entry := jenner.Entry{At: s.Now, Phase: s.Phase, Kind: kind, Text: text}
+	if data != nil {
+		entry.Data = jenner.Raw(data)
+	}
+	s.change.Timeline = append(s.change.Timeline, entry)
+}
+
+// Audit adds a fact to the audit log.
+func (s *Step[S]) Audit(kind string, data any) {
+	s.change.Audit = append(s.change.Audit,
+		jenner.AuditEntry{At: s.Now, Kind: kind, Subject: s.ID, Actor: "jenner", Data: jenner.Raw(data)})
+}
+
+// Ledger puts an entry into the ledger of the guards.
+func (s *Step[S]) Ledger(entry jenner.LedgerEntry) { s.change.Ledger = append(s.change.Ledger, entry) }
+
+// Outcome keeps how an incident ended.
+func (s *Step[S]) Outcome(outcome jenner.Outcome) {
+	s.change.Outcomes = append(s.change.Outcomes, outcome)
+}
+
+// Proof keeps a verdict.
+func (s *Step[S]) Proof(proofs ...jenner.Proof) {
+	s.change.Proofs = append(s.change.Proofs, proofs...)
+}
+
+// Next is how a stage ended: go on, come back later, wait for something named, or finish.
+type Next struct {
+	phase jenner.Phase
+	due   time.Time
+	wait  string
+	end   bool
+}
+
+// Go goes on to a phase at once.
+func Go(phase jenner.Phase) Next { return Next{phase: phase} }
+
+// Later comes back to the same phase at a time.
+func Later(at time.Time) Next { return Next{due: at} }
+
+// WaitFor waits for something named, but looks again at the time until; a Runner's Wake ends the wait sooner.
+func WaitFor(name string, until time.Time) Next { return Next{due: until, wait: name} }
+
+// End finishes in a final phase. Nothing follows, ever.
+func End(phase jenner.Phase) Next { return Next{phase: phase, end: true} }
+
+// Reconcile runs exactly one stage of one record and commits what came of it. It returns when the record is due again;
+// the zero time where it has ended. Its errors are those of the store: jenner.ErrConflict means that somebody else
+// moved the record meanwhile, and that nothing of this step was kept.
+func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
+	record, err := l.Store.Load(ctx, l.Name, id)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("load %s %s: %w", l.Name, id, err)
+	}
+	if record.Ended {
+		return time.Time{}, nil
+	}
+	state := new(S)
+	if err := json.Unmarshal(record.State, state); err != nil {
+		return time.Time{}, fmt.Errorf("the stored state of %s %s cannot be read: %w", l.Name, id, err)
+	}
+	step := &Step[S]{State: state, ID: id, Phase: record.Phase, Now: l.Now()}
+	next, err := l.run(ctx, step)
+	if ctx.Err() != nil {
+		// The program is stopping: what the stage saw may be a consequence of that, so it is not a result.
+		return time.Time{}, context.Cause(ctx)
+	}
+	if err != nil {
+		next = l.failed(ctx, step, err)
+	}
+	return l.commit(ctx, record, step, next)
+}
+
+func (l *Line[S]) run(ctx context.Context, step *Step[S]) (Next, error) {
+	for _, phase := range l.Phases {
+		if phase.Name == step.Phase {
+			return phase.Stage(ctx, step)
+		}
+	}
+	return Next{}, jenner.ForHuman(fmt.Errorf("%s %s stands in the unknown phase %q", l.Name, step.ID, step.Phase),
+		"it was written by another version of jenner")
+}
+
+func (l *Line[S]) failed(ctx context.Context, step *Step[S], err error) Next {
+	if jenner.NextAfter(err) == jenner.TryAgain {
+		step.Note("error", err.Error(), nil)
+		return Later(l.Now().Add(RetryDelay))
+	}
+	return l.Failed(ctx, step, err)
+}
+
+func (l *Line[S]) commit(ctx context.Context, record jenner.Record, step *Step[S], next Next) (time.Time, error) {
+	now := l.Now()
+	due := next.due
+	if next.phase != "" && next.phase != record.Phase {
+		step.Note("phase", fmt.Sprintf("%s → %s", record.Phase, next.phase), nil)
+		record.Phase = next.phase
+	}
+	if due.IsZero() && !next.end {
+		due = now
+	}
+	record.State = jenner.Raw(step.State)
+	record.Due, record.Wait, record.Ended, record.Updated = due, next.wait, next.end, now
+	change := step.change
+	change.Record = record
+	if err := l.Store.Commit(ctx, change); err != nil {
+		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, step.ID, err)
+	}
+	if l.Committed != nil {
+		change.Record.Version++
+		l.Committed(change)
+	}
+	return due, nil
+}
+
+// Create stores a new record, due at once. Something of the same id stays as it is and gives jenner.ErrConflict.
+func (l *Line[S]) Create(ctx context.Context, id, subject string, state S, notes ...jenner.Entry) error {
+	now := l.Now()
+	change := jenner.Change{
+		Record: jenner.Record{Line: l.Name, ID: id, Subject: subject, Phase: l.Phases[0].Name, State: jenner.Raw(state),
+			Due: now, Created: now, Updated: now},
+		Timeline: notes,
+		Audit:    []jenner.AuditEntry{{At: now, Kind: l.Name + ".opened", Subject: id, Actor: "jenner", Data: jenner.Raw(state)}},
+	}
+	if err := l.Store.Commit(ctx, change); err != nil {
+		return err
+	}
+	if l.Committed != nil {
+		l.Committed(change)
+	}
+	return nil
+}
+
+// LineName is the line's name; with Reconcile and DueIDs it makes a line something that a Runner can run.
+func (l *Line[S]) LineName() string { return l.Name }
+
+// DueIDs gives the ids that are due and the time of the next one.
+func (l *Line[S]) DueIDs(ctx context.Context, limit int) ([]string, time.Time, error) {
+	return l.Store.Due(ctx, l.Name, l.Now(), limit)
+}
+
+// conflict tells whether somebody else moved the record, which is no failure.
+func conflict(err error) bool {
+	return errors.Is(err, jenner.ErrConflict) || errors.Is(err, jenner.ErrNotFound)
+}

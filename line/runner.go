@@ -1,0 +1,152 @@
+package line
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Reconciler is a line as the runner sees it.
+type Reconciler interface {
+	LineName() string
+	Reconcile(ctx context.Context, id string) (time.Time, error)
+	DueIDs(ctx context.Context, limit int) (ids []string, next time.Time, err error)
+}
+
+// Runner is the local queue: it hands out the ids that are due to a bounded number of workers, one worker an id at a
+// time. All it knows is in the store; what it keeps in memory only makes it quicker.
+type Runner struct {
+	lines   []Reconciler
+	workers chan struct{}
+	wake    chan struct{}
+	logger  *slog.Logger
+
+	mu   sync.Mutex
+	busy map[key]*flight
+	wait sync.WaitGroup
+}
+
+type key struct{ line, id string }
+
+// flight is one id that a worker has; again asks for one more call when it is done.
+type flight struct{ again bool }
+
+// rescan is how often the store is asked even though nobody woke the runner, for what another process put there.
+const rescan = time.Second
+
+// NewRunner makes a runner with that many workers.
+func NewRunner(workers int, logger *slog.Logger, lines ...Reconciler) *Runner {
+	return &Runner{lines: lines, workers: make(chan struct{}, workers), wake: make(chan struct{}, 1),
+		logger: logger, busy: map[key]*flight{}}
+}
+
+// Run works until ctx ends, and returns when the last worker has stopped.
+func (r *Runner) Run(ctx context.Context) {
+	defer r.wait.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Reset(r.scan(ctx))
+	}
+}
+
+// scan starts what is due and tells how long nothing else will be.
+func (r *Runner) scan(ctx context.Context) time.Duration {
+	rest := rescan
+	for _, l := range r.lines {
+		// More than there are workers, since some of the due ones are with a worker already.
+		ids, next, err := l.DueIDs(ctx, 4*cap(r.workers))
+		if err != nil {
+			if ctx.Err() == nil {
+				r.logger.Error("cannot ask the store what is due", "line", l.LineName(), "error", err)
+			}
+			continue
+		}
+		for _, id := range ids {
+			r.start(ctx, l, id, false)
+		}
+		if !next.IsZero() {
+			rest = min(rest, max(time.Until(next), time.Millisecond))
+		}
+	}
+	return rest
+}
+
+// Wake looks at one record now, whatever it waits for. A record that does not exist, or has ended, is passed over.
+func (r *Runner) Wake(ctx context.Context, line, id string) {
+	for _, l := range r.lines {
+		if l.LineName() == line {
+			r.start(ctx, l, id, true)
+		}
+	}
+}
+
+// Scan asks the store for work now.
+func (r *Runner) Scan() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Runner) start(ctx context.Context, l Reconciler, id string, again bool) {
+	k := key{l.LineName(), id}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	if flying, ok := r.busy[k]; ok {
+		flying.again = flying.again || again
+		return
+	}
+	flying := &flight{}
+	r.busy[k] = flying
+	r.wait.Go(func() {
+		select {
+		case r.workers <- struct{}{}:
+			defer func() { <-r.workers }()
+		case <-ctx.Done():
+		}
+		r.work(ctx, l, k, flying)
+		r.Scan()
+	})
+}
+
+// work calls the same id again for as long as it is due at once.
+func (r *Runner) work(ctx context.Context, l Reconciler, k key, flying *flight) {
+	for {
+		due, err := l.Reconcile(ctx, k.id)
+		if err != nil && !conflict(err) && ctx.Err() == nil {
+			r.logger.Error("a step could not be made", "line", k.line, "id", k.id, "error", err)
+		}
+		now := ctx.Err() == nil && err == nil && !due.IsZero() && time.Until(due) <= 0
+		r.mu.Lock()
+		again := flying.again && ctx.Err() == nil
+		flying.again = false
+		if !now && !again {
+			delete(r.busy, k)
+			r.mu.Unlock()
+			if err != nil && ctx.Err() == nil {
+				r.rest(ctx)
+			}
+			return
+		}
+		r.mu.Unlock()
+	}
+}
+
+// rest keeps a store that refuses everything from being asked without pause.
+func (r *Runner) rest(ctx context.Context) {
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,239 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/line"
+	"github.com/jenner-heal/jenner/runbook"
+	"github.com/jenner-heal/jenner/verify"
+)
+
+// act does one step of the runbook a call.
+func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) {
+	incident := step.State
+	run := incident.Run()
+	if run == nil {
+		return line.Next{}, jenner.ForHuman(errNoRun, "")
+	}
+	standing := w.look(incident)
+	if incident.ActedAt.IsZero() && len(run.Steps) == 0 {
+		// Nothing was touched yet. What has cleared meanwhile needs nothing; what is not known is no reason to act.
+		switch standing {
+		case allClear:
+			return w.cleared(step), nil
+		case notKnown:
+			if !w.begun(ctx, run) {
+				return w.blind(ctx, step), nil
+			}
+		}
+	}
+	if incident.ActedAt.IsZero() {
+		incident.ActedAt = step.Now
+	}
+	stepped, err := w.Stepper.Next(ctx, incident)
+	if err != nil {
+		return line.Next{}, err
+	}
+	step.Now = w.Now()
+	if stepped.Record != nil {
+		step.Note("step", describe(*stepped.Record), stepped.Record)
+		step.Audit("step", stepped.Record)
+	}
+	switch stepped.Move {
+	case act.MoveOn:
+		return line.Go(jenner.PhaseActing), nil
+	case act.MoveWait:
+		step.Note("wait", stepped.Note, nil)
+		return line.Later(stepped.At), nil
+	case act.MoveDone:
+		run.State, run.EndedAt = jenner.RunCompleted, step.Now
+		return line.Go(jenner.PhaseVerifying), nil
+	case act.MoveFailed:
+		run.EndedAt = step.Now
+		step.Ledger(w.closed(incident, run, string(jenner.Failed), step.Now))
+		step.Note("run", "the run failed and is taken back: "+run.Error, nil)
+		return line.Go(jenner.PhaseUndoing), nil
+	}
+	return w.escalate(ctx, step, "a step is in an unknown state: "+run.Error), nil
+}
+
+// begun tells whether the first step's intent is on disk: then it is too late not to begin.
+func (w *World) begun(ctx context.Context, run *jenner.Run) bool {
+	if len(run.Runbook.Steps) == 0 {
+		return false
+	}
+	key := fmt.Sprintf("%s/0-%s#0", run.ID, run.Runbook.Steps[0].Name)
+	_, err := w.Stepper.Executor.Journal.Intent(ctx, key)
+	return err == nil
+}
+
+func describe(record jenner.StepRecord) string {
+	parts := []string{"step " + record.Name, string(record.Status)}
+	for _, part := range []string{record.Action, record.Target.String(), record.Summary, record.Error} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (w *World) closed(incident *jenner.Incident, run *jenner.Run, result string, now time.Time) jenner.LedgerEntry {
+	entry := w.ledgerEntry(incident, *run, result)
+	entry.Until = now
+	return entry
+}
+
+// verify: did the service really recover, and does it stay so?
+func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, error) {
+	incident := step.State
+	run := incident.Run()
+	if run == nil {
+		return line.Next{}, jenner.ForHuman(errNoRun, "")
+	}
+	w.look(incident)
+	service, _ := w.Docs().Service(incident.Service)
+	incident.Verification = verify.Verify(ctx, verify.Input{Now: step.Now, Service: service, Alerts: incident.Alerts,
+		ActionEnded: run.EndedAt, Telemetry: w.Telemetry, Steady: w.Steady})
+	if incident.Verification.Outcome != jenner.Passed {
+		incident.HealthySince = time.Time{}
+		if step.Now.Sub(run.EndedAt) < incident.Policy.VerificationWindow.Or(time.Minute) {
+			return line.Later(step.Now.Add(poll)), nil
+		}
+		return w.notHealed(ctx, step), nil
+	}
+	if incident.HealthySince.IsZero() {
+		incident.HealthySince = step.Now
+		step.Note("check", "all checks pass; now they must stay so", incident.Verification)
+	}
+	if step.Now.Sub(incident.HealthySince) < incident.Policy.StableFor.Or(time.Second) {
+		return line.Later(step.Now.Add(poll)), nil
+	}
+	return w.healed(step), nil
+}
+
+// notHealed takes back what did not help, and lets the next runbook try.
+func (w *World) notHealed(ctx context.Context, step *incidentStep) line.Next {
+	incident, run := step.State, step.State.Run()
+	run.State = jenner.RunFailed
+	run.Error = fmt.Sprintf("verification %s: %s", incident.Verification.Outcome, failing(incident.Verification))
+	step.Ledger(w.closed(incident, run, string(incident.Verification.Outcome), step.Now))
+	step.Note("check", run.Error, incident.Verification)
+	step.Audit("verification", incident.Verification)
+	if incident.Policy.RollbackIfFailed {
+		return line.Go(jenner.PhaseUndoing)
+	}
+	return w.nextRunbook(ctx, step)
+}
+
+func failing(verification jenner.Verification) string {
+	var names []string
+	for _, check := range verification.Checks {
+		if check.Outcome != jenner.Passed {
+			names = append(names, fmt.Sprintf("%s %s (%s)", check.Name, check.Outcome, check.Saw))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// healed: verified health is what resets the attempts, and what a proof is made of.
+func (w *World) healed(step *incidentStep) line.Next {
+	incident, run := step.State, step.State.Run()
+	incident.RecoveredAt = incident.HealthySince
+	step.Ledger(w.closed(incident, run, string(jenner.Passed), step.Now))
+	health := w.closed(incident, run, string(jenner.Passed), step.Now)
+	health.ID, health.Kind, health.At = run.ID+"/health", jenner.LedgerHealth, step.Now
+	step.Ledger(health)
+	step.Note("check", "verified: healthy since "+incident.HealthySince.Format("15:04:05.000"), incident.Verification)
+	step.Audit("verification", incident.Verification)
+	if run.Runbook.RevertWhen != "" {
+		step.Note("mitigated", "healthy thanks to a mitigation; it is taken back when "+run.Runbook.RevertWhen, nil)
+		return line.Go(jenner.PhaseMitigated)
+	}
+	return w.end(step, jenner.PhaseResolved, run.Runbook.Name+" healed it; verified")
+}
+
+// watch waits until a mitigation is not needed any more, or does not help any more.
+func (w *World) watch(ctx context.Context, step *incidentStep) (line.Next, error) {
+	incident := step.State
+	run := incident.Run()
+	if run == nil {
+		return line.Next{}, jenner.ForHuman(errNoRun, "")
+	}
+	condition, err := runbook.Compile(run.Runbook.RevertWhen, runbook.StepNames(run.Runbook))
+	if err != nil {
+		return line.Next{}, jenner.Permanent(fmt.Errorf("revert_when: %w", err), "")
+	}
+	over, err := condition.Eval(runbook.Env{Steps: act.Outcomes(run), Telemetry: w.Telemetry, Now: step.Now, Service: incident.Service})
+	if err != nil {
+		return line.Next{}, jenner.Retryable(fmt.Errorf("revert_when: %w", err), "")
+	}
+	if over {
+		step.Note("mitigated", "it is not needed any more: "+run.Runbook.RevertWhen, nil)
+		return line.Go(jenner.PhaseUndoing), nil
+	}
+	if w.look(incident) == stillFiring && sickFor(incident, step.Now) > mitigationPatience {
+		run.State, run.Error = jenner.RunFailed, "the service is sick again in spite of the mitigation"
+		step.Note("mitigated", run.Error, nil)
+		return line.Go(jenner.PhaseUndoing), nil
+	}
+	if step.Now.Sub(run.EndedAt) > run.Runbook.RevertAfter.Or(24*time.Hour) {
+		w.page(ctx, step, fmt.Sprintf("%s still runs on the mitigation %s since %s", incident.Service, run.Runbook.Name,
+			run.EndedAt.Format(time.DateTime)))
+	}
+	return line.Later(step.Now.Add(poll)), nil
+}
+
+// mitigationPatience is how long a service may be sick while a mitigation is on before it is taken back as useless.
+const mitigationPatience = 10 * time.Second
+
+func sickFor(incident *jenner.Incident, now time.Time) time.Duration {
+	var longest time.Duration
+	for _, alert := range incident.Alerts {
+		if alert.Status == jenner.Firing {
+			longest = max(longest, now.Sub(alert.StartsAt))
+		}
+	}
+	return longest
+}
+
+// undo takes back one step a call, the last one first. No hold stops it.
+func (w *World) undo(ctx context.Context, step *incidentStep) (line.Next, error) {
+	incident := step.State
+	run := incident.Run()
+	if run == nil {
+		return line.Next{}, jenner.ForHuman(errNoRun, "")
+	}
+	record, err := w.Stepper.UndoNext(ctx, incident)
+	if err != nil {
+		if jenner.NextAfter(err) == jenner.TryAgain {
+			return line.Next{}, err
+		}
+		return w.escalate(ctx, step, "what "+run.Runbook.Name+" changed could not be taken back: "+err.Error()), nil
+	}
+	step.Now = w.Now()
+	if record != nil {
+		step.Note("undo", fmt.Sprintf("step %s %s: %s", record.Name, record.Status, record.UndoNote), record)
+		step.Audit("undo", record)
+		return line.Go(jenner.PhaseUndoing), nil
+	}
+	if run.State == jenner.RunCompleted { // a mitigation that has done its work
+		run.State = jenner.RunUndone
+		return w.end(step, jenner.PhaseResolved, run.Runbook.Name+" kept it healthy until it could be taken back; verified"), nil
+	}
+	return w.nextRunbook(ctx, step), nil
+}
+
+// nextRunbook goes on with the next runbook of the policy, or hands over to a human.
+func (w *World) nextRunbook(ctx context.Context, step *incidentStep) line.Next {
+	incident := step.State
+	if len(incident.Plan) > 0 {
+		step.Note("plan", "next, "+incident.Plan[0], nil)
+		return line.Go(jenner.PhasePlanned)
+	}
+	return w.escalate(ctx, step, incident.Run().Runbook.Name+" did not help: "+incident.Run().Error)
+}

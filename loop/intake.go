@@ -1,0 +1,170 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/line"
+)
+
+// Intake opens an incident for each service that has a firing alert, one at a time for one service, and wakes the
+// incident of a service when something about it changes. It is safe for concurrent use.
+type Intake struct {
+	world *World
+	line  *line.Line[jenner.Incident]
+	wake  func(line, id string)
+
+	mu     sync.Mutex
+	open   map[string]string  // service to the open incident
+	closed map[string]episode // fingerprint to the incident that dealt with it
+}
+
+// episode is one time that an alert fired. An alert that fires on, after its incident has ended, is not a new one.
+type episode struct {
+	startsAt time.Time
+	service  string
+	phase    jenner.Phase
+	endedAt  time.Time
+	rootOf   string // for a symptom, the incident that explains it
+}
+
+// symptomGrace is how long a symptom may outlast the incident that explains it before it counts by itself.
+const symptomGrace = 5 * time.Second
+
+// NewIntake makes an intake over the records that are open or ended lately.
+func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
+	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{}}
+	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	for _, record := range records {
+		intake.keep(record)
+	}
+	return intake, nil
+}
+
+// Committed follows what the line commits, so that the intake need not ask the store.
+func (in *Intake) Committed(change jenner.Change) { in.keep(change.Record) }
+
+func (in *Intake) keep(record jenner.Record) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !record.Ended {
+		in.open[record.Subject] = record.ID
+		return
+	}
+	if in.open[record.Subject] == record.ID {
+		delete(in.open, record.Subject)
+	}
+	incident, err := incidentOf(record)
+	if err != nil {
+		return
+	}
+	for _, alert := range incident.Alerts {
+		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, service: record.Subject, phase: record.Phase,
+			endedAt: record.Updated, rootOf: incident.SymptomOf}
+	}
+}
+
+// Run takes alerts until ctx ends. Besides the changes it looks at all firing alerts every second, so that none is
+// lost, whatever happened to the message about it.
+func (in *Intake) Run(ctx context.Context) {
+	changes, stop := in.world.Board.Subscribe(1024)
+	defer stop()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case alert := <-changes:
+			in.take(ctx, alert)
+		case <-ticker.C:
+			in.forget()
+			for _, alert := range in.world.Board.AllFiring() {
+				in.take(ctx, alert)
+			}
+		}
+	}
+}
+
+// take opens an incident for a firing alert, or wakes the open one.
+func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
+	in.mu.Lock()
+	id, open := in.open[alert.Service]
+	skip := alert.Status != jenner.Firing || alert.Service == "" || in.dealtWith(alert)
+	in.mu.Unlock()
+	switch {
+	case open:
+		in.wake(IncidentLine, id)
+		return
+	case skip:
+		return
+	}
+	now := in.world.Now()
+	id = newID("i", now)
+	incident := jenner.Incident{ID: id, Service: alert.Service, OpenedAt: now, Alerts: []jenner.Alert{alert}}
+	note := jenner.Entry{At: now, Phase: jenner.PhaseDetected, Kind: "alert",
+		Text: alert.Name + " on " + alert.Service + ": " + alert.Summary, Data: jenner.Raw(alert)}
+	if err := in.line.Create(ctx, id, alert.Service, incident, note); err != nil {
+		if ctx.Err() == nil && !errors.Is(err, jenner.ErrConflict) {
+			in.world.Logger.Error("cannot open an incident", "service", alert.Service, "alert", alert.Name, "error", err)
+		}
+		return // the alert fires on, so the next look tries again
+	}
+	in.wake(IncidentLine, id)
+}
+
+// dealtWith tells whether an incident that has ended dealt with this very episode of the alert.
+func (in *Intake) dealtWith(alert jenner.Alert) bool {
+	past, known := in.closed[alert.Fingerprint]
+	if !known || !past.startsAt.Equal(alert.StartsAt) {
+		return false
+	}
+	if past.phase != jenner.PhaseSuppressed {
+		return true
+	}
+	for _, id := range in.open {
+		if id == past.rootOf {
+			return true
+		}
+	}
+	root := past.endedAt
+	for _, other := range in.closed {
+		if other.rootOf == "" && other.endedAt.After(root) {
+			root = other.endedAt
+		}
+	}
+	return in.world.Now().Sub(root) < symptomGrace
+}
+
+// forget drops what is too old to matter.
+func (in *Intake) forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for fingerprint, past := range in.closed {
+		if alert, onBoard := in.world.Board.Get(fingerprint); in.world.Now().Sub(past.endedAt) > time.Hour &&
+			(!onBoard || alert.Status != jenner.Firing) {
+			delete(in.closed, fingerprint)
+		}
+	}
+}
+
+// Open is the open incident of a service.
+func (in *Intake) Open(service string) (string, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	id, open := in.open[service]
+	return id, open
+}
+
+// OpenCount is how many incidents are open.
+func (in *Intake) OpenCount() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.open)
+}

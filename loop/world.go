@@ -1,0 +1,164 @@
+// Package loop is where the stages meet: the line of an incident and the line of a drill, each a list of phases that
+// can be read aloud.
+//
+// It is for handing what one stage found to the next one, and for nothing else: what counts as trouble, as a cause, as
+// allowed, as healed or as proven is said by the stages themselves. It is not for effects either; they go through
+// package act, and faults through package chaos.
+package loop
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/detect"
+	"github.com/jenner-heal/jenner/diagnose"
+	"github.com/jenner-heal/jenner/line"
+	"github.com/jenner-heal/jenner/notify"
+)
+
+// Store is what the two lines keep and read.
+type Store interface {
+	line.Store
+	Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error)
+	Proofs(ctx context.Context) ([]jenner.Proof, error)
+}
+
+// World is all that the stages are given. Its fields are set once, before anything runs.
+type World struct {
+	Store     Store
+	Docs      func() *jenner.Documents
+	Telemetry jenner.Telemetry
+	Board     *detect.Board
+	// Steady holds a service's SLIs against their bounds.
+	Steady  func(ctx context.Context, service jenner.Service) []jenner.Check
+	Stepper *act.Stepper
+	// Holds are those in force: the kill switch, and services that nobody may act on for a while.
+	Holds  func() []jenner.Hold
+	Notify func(ctx context.Context, channel string, message notify.Message) error
+	// Records gives the records of a line that are still open, and those that ended since.
+	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
+	Now     func() time.Time
+	Started time.Time // of this process
+	Logger  *slog.Logger
+}
+
+// How long stages wait for what they need. Each wait ends: what cannot be found out is told to a human.
+const (
+	lookAgain        = 50 * time.Millisecond  // for something that will be known within moments
+	poll             = 100 * time.Millisecond // for health
+	idle             = time.Second            // for somebody else to do something
+	diagnosePatience = 15 * time.Second       // for evidence that makes the cause known
+	unsurePatience   = 10 * time.Second       // for a look at a dependency
+	restartPatience  = 30 * time.Second       // for the detectors to look at an alert again after a start
+	ledgerWindow     = 24 * time.Hour         // how far back the guards count
+)
+
+func newID(prefix string, now time.Time) string {
+	var chance [3]byte
+	_, _ = rand.Read(chance[:]) // never fails, says its documentation
+	return prefix + "-" + now.UTC().Format("0102-150405") + "-" + hex.EncodeToString(chance[:])
+}
+
+func incidentOf(record jenner.Record) (jenner.Incident, error) {
+	var incident jenner.Incident
+	err := json.Unmarshal(record.State, &incident)
+	return incident, err
+}
+
+// standing says how an incident's alerts stand now.
+type standing string
+
+const (
+	stillFiring standing = "firing"
+	allClear    standing = "clear"
+	notKnown    standing = "unknown" // none is known to fire, but one was not looked at since the program started
+)
+
+// look brings the incident's alerts up to date with the board, takes in those that came since, and says how they stand.
+// An alert that is not on the board any more is not looked for any more, which is not firing.
+func (w *World) look(incident *jenner.Incident) standing {
+	known, firing, unseen := map[string]bool{}, false, false
+	for i, alert := range incident.Alerts {
+		known[alert.Fingerprint] = true
+		current, onBoard := w.Board.Get(alert.Fingerprint)
+		switch {
+		case onBoard:
+			incident.Alerts[i] = current
+		case alert.Status == jenner.Firing:
+			incident.Alerts[i].Status, incident.Alerts[i].EndsAt = jenner.Resolved, w.Now()
+		}
+	}
+	for _, alert := range w.Board.Firing(incident.Service) {
+		if !known[alert.Fingerprint] && len(incident.Alerts) < maxAlerts {
+			incident.Alerts = append(incident.Alerts, alert)
+		}
+	}
+	for _, alert := range incident.Alerts {
+		seen := !alert.SeenAt.Before(w.Started)
+		firing = firing || (alert.Status == jenner.Firing && seen)
+		unseen = unseen || (alert.Status == jenner.Firing && !seen)
+	}
+	switch {
+	case firing:
+		return stillFiring
+	case unseen:
+		return notKnown
+	}
+	return allClear
+}
+
+// blind is what follows when nobody can see how the alerts stand: a wait, and after a while a human.
+func (w *World) blind(ctx context.Context, step *line.Step[jenner.Incident]) line.Next {
+	if step.Now.Sub(w.Started) < restartPatience {
+		return line.Later(step.Now.Add(poll))
+	}
+	return w.escalate(ctx, step, "its alerts could not be looked at since Jenner was started, so nothing was done")
+}
+
+// maxAlerts bounds what one incident carries.
+const maxAlerts = 100
+
+// symptoms are the firing alerts of the services that depend on the incident's service.
+func (w *World) symptoms(service string) []jenner.Alert {
+	var found []jenner.Alert
+	for _, dependant := range diagnose.Dependants(w.services(), service) {
+		found = append(found, w.Board.Firing(dependant)...)
+	}
+	return found[:min(len(found), maxAlerts)]
+}
+
+func (w *World) services() map[string]jenner.Service {
+	services := map[string]jenner.Service{}
+	for _, service := range w.Docs().Services {
+		services[service.Name] = service
+	}
+	return services
+}
+
+// page tells a human once about an incident, with everything that is known. Not being able to tell is no reason to
+// stop: it is written down, and the router has tried every other way.
+func (w *World) page(ctx context.Context, step *line.Step[jenner.Incident], title string) {
+	incident := step.State
+	if incident.Paged {
+		return
+	}
+	incident.Paged = true
+	severity := jenner.SeverityPage
+	if len(incident.Alerts) > 0 && incident.Alerts[0].Severity == jenner.SeverityTicket {
+		severity = jenner.SeverityTicket
+	}
+	message := notify.Message{Key: incident.ID, At: step.Now, Severity: severity, Incident: incident.ID,
+		Service: incident.Service, Title: title, Body: Context(incident)}
+	if err := w.Notify(ctx, incident.Policy.EscalationChannel, message); err != nil {
+		step.Note("page", "not everybody could be told: "+err.Error(), nil)
+	}
+	step.Note("page", fmt.Sprintf("told a human: %s", title), message)
+	step.Audit("page", message)
+}

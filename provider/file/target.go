@@ -1,0 +1,53 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/strict"
+)
+
+func init() {
+	Provider.Target("file", "A JSON or YAML file", func() any { return &Target{} })
+}
+
+// Target is a JSON (.json) or YAML (.yaml, .yml) file. A relative path starts from the folder of the file that declares
+// the target.
+type Target struct {
+	Path string `json:"path"`
+}
+
+// Validate checks what can be checked without touching the file.
+func (t *Target) Validate() error {
+	if t.Path == "" {
+		return errors.New("path is missing")
+	}
+	if _, err := formatOf(t.Path); err != nil {
+		return err
+	}
+	return nil
+}
+
+// decode reads a target's parameters and resolves its path.
+func decode(target jenner.Target) (*Target, error) {
+	if target.Kind != "file" {
+		return nil, jenner.Permanent(fmt.Errorf("target %s is not a file", target.Ref()), "")
+	}
+	t := &Target{}
+	var mistakes []error
+	for _, problem := range strict.Params(target.Params, t) {
+		mistakes = append(mistakes, errors.New(problem.Message))
+	}
+	if len(mistakes) == 0 {
+		mistakes = append(mistakes, t.Validate())
+	}
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
+	}
+	if !filepath.IsAbs(t.Path) {
+		t.Path = filepath.Join(target.Dir, t.Path)
+	}
+	return t, nil
+}

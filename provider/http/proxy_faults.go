@@ -1,0 +1,223 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// The kinds of faults that the proxy knows.
+const (
+	kindLatency = "latency"
+	kindError   = "error"
+)
+
+// proxyFault is a fault as the control endpoint takes and gives it.
+type proxyFault struct {
+	ID     string          `json:"id"`
+	Kind   string          `json:"kind"`
+	Delay  jenner.Duration `json:"delay,omitempty"`  // latency: how long a request waits …
+	Jitter jenner.Duration `json:"jitter,omitempty"` // … give or take this, evenly spread, and never less than nothing
+	Status int             `json:"status,omitempty"` // error: the answer's status, 400 to 599
+	Share  jenner.Share    `json:"share"`            // how many of the requests are affected
+	Until  time.Time       `json:"until"`            // the lease
+}
+
+func (f proxyFault) validate() error {
+	switch {
+	case f.ID == "":
+		return errors.New("id is missing")
+	case f.Kind == kindLatency && f.Delay <= 0:
+		return errors.New("delay is missing; write how long a request waits, such as 400ms")
+	case f.Kind == kindLatency && f.Status != 0:
+		return errors.New("latency has no status")
+	case f.Kind == kindError && (f.Status < 400 || f.Status > 599):
+		return fmt.Errorf("status %d is no error; write 400 to 599", f.Status)
+	case f.Kind == kindError && (f.Delay != 0 || f.Jitter != 0):
+		return errors.New("error has no delay and no jitter; put a latency fault beside it")
+	case f.Kind != kindLatency && f.Kind != kindError:
+		return fmt.Errorf("unknown kind %q; known: latency, error", f.Kind)
+	case f.Share <= 0 || f.Share > 1:
+		return fmt.Errorf("a share of %g affects nothing or more than all; write one above 0%% and up to 100%%", float64(f.Share))
+	case f.Until.IsZero():
+		return errors.New("until is missing; a fault without a lease would never end by itself")
+	}
+	return nil
+}
+
+// faultStats are the counters of one fault since it was first put.
+type faultStats struct {
+	ID       string          `json:"id"`
+	Seen     int64           `json:"seen"`     // requests that came while it held
+	Affected int64           `json:"affected"` // of those, the ones it was applied to
+	Delayed  jenner.Duration `json:"delayed"`  // the sum of the delays it added
+}
+
+// placed is a fault in the list. Counters stay after the lease has ended, so that they can still be asked for.
+type placed struct {
+	proxyFault
+	stats   faultStats
+	changed chan struct{} // closed when the fault is put again or taken away
+}
+
+// maxPlaced bounds the list; faults whose lease has ended go first.
+const maxPlaced = 1000
+
+// faultList is the proxy's faults. It is safe for concurrent use.
+type faultList struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	placed map[string]*placed
+}
+
+func newFaultList(now func() time.Time) *faultList {
+	return &faultList{now: now, placed: map[string]*placed{}}
+}
+
+// put adds a fault, or renews and changes the one of the same id and keeps its counters.
+func (l *faultList) put(fault proxyFault) error {
+	if err := fault.validate(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.now().Before(fault.Until) {
+		return fmt.Errorf("the lease of fault %s ended at %s", fault.ID, fault.Until.Format(time.RFC3339Nano))
+	}
+	stats := faultStats{ID: fault.ID}
+	if old, there := l.placed[fault.ID]; there {
+		stats = old.stats
+		close(old.changed)
+	} else if len(l.placed) >= maxPlaced && !l.forget() {
+		return fmt.Errorf("there are %d faults already; take some away", maxPlaced)
+	}
+	l.placed[fault.ID] = &placed{fault, stats, make(chan struct{})}
+	return nil
+}
+
+// forget drops the faults whose lease has ended.
+func (l *faultList) forget() (some bool) {
+	for id, fault := range l.placed {
+		if !l.now().Before(fault.Until) {
+			close(fault.changed)
+			delete(l.placed, id)
+			some = true
+		}
+	}
+	return some
+}
+
+// remove takes a fault away and tells whether there was one that held.
+func (l *faultList) remove(id string) (held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fault, there := l.placed[id]
+	if !there {
+		return false
+	}
+	close(fault.changed)
+	delete(l.placed, id)
+	return l.now().Before(fault.Until)
+}
+
+// holding are the faults whose lease has not ended, by id.
+func (l *faultList) holding() []proxyFault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := []proxyFault{}
+	for _, fault := range l.placed {
+		if l.now().Before(fault.Until) {
+			list = append(list, fault.proxyFault)
+		}
+	}
+	slices.SortFunc(list, func(a, b proxyFault) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// stats are the counters of all faults, by id.
+func (l *faultList) stats() []faultStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := []faultStats{}
+	for _, fault := range l.placed {
+		list = append(list, fault.stats)
+	}
+	slices.SortFunc(list, func(a, b faultStats) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// hit counts one request and gives the faults that it is affected by, in the order of their ids.
+func (l *faultList) hit(chance func() float64) []proxyFault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var hits []proxyFault
+	for _, fault := range l.placed {
+		if !l.now().Before(fault.Until) {
+			continue
+		}
+		fault.stats.Seen++
+		if chance() < float64(fault.Share) {
+			fault.stats.Affected++
+			hits = append(hits, fault.proxyFault)
+		}
+	}
+	slices.SortFunc(hits, func(a, b proxyFault) int { return strings.Compare(a.ID, b.ID) })
+	return hits
+}
+
+// delay lets a request wait for what the fault says, as long as the fault holds: it goes on as soon as the lease has
+// ended or somebody took the fault away. It tells whether the caller is still there.
+func (l *faultList) delay(ctx context.Context, fault proxyFault) bool {
+	began := l.now()
+	end := began.Add(jittered(fault.Delay.Std(), fault.Jitter.Std(), rand.Float64()))
+	for {
+		now := l.now()
+		until, changed := l.lease(fault.ID)
+		wait := min(end.Sub(now), until.Sub(now))
+		if wait <= 0 {
+			l.delayed(fault.ID, now.Sub(began))
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			l.delayed(fault.ID, l.now().Sub(began))
+			return false
+		case <-changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// jittered is delay ± jitter for a chance in [0,1), and not less than nothing.
+func jittered(delay, jitter time.Duration, chance float64) time.Duration {
+	return max(0, delay+time.Duration((2*chance-1)*float64(jitter)))
+}
+
+// lease is when a fault ends, and a channel that is closed when that changes; the zero time where it is gone.
+func (l *faultList) lease(id string) (until time.Time, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fault, there := l.placed[id]; there {
+		return fault.Until, fault.changed
+	}
+	return time.Time{}, nil
+}
+
+func (l *faultList) delayed(id string, by time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fault, there := l.placed[id]; there {
+		fault.stats.Delayed += jenner.Duration(by)
+	}
+}

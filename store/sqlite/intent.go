@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// actor is who writes intents and results down.
+const actor = "jenner"
+
+// Begin writes an intent down as intended, together with an audit entry of kind intent, before its effect happens.
+// Where one with its key is there already, that one is given back as it stands and fresh is false: the effect may have
+// happened.
+func (s *Store) Begin(ctx context.Context, intent jenner.Intent) (stored jenner.Intent, fresh bool, err error) {
+	if intent.Key == "" {
+		return intent, false, jenner.Permanent(errors.New("an intent has no key"), "")
+	}
+	if intent.State != "" && intent.State != jenner.IntentIntended {
+		return intent, false, jenner.Permanent(fmt.Errorf("intent %s begins as %q", intent.Key, intent.State), "end it with Finish")
+	}
+	intent.State = jenner.IntentIntended
+	err = s.change(ctx, "writing down intent "+intent.Key, func(t *tx) error {
+		if stored, err = t.intent(intent.Key); !errors.Is(err, jenner.ErrNotFound) {
+			fresh = false
+			return err
+		}
+		stored, fresh = utcIntent(intent), true
+		if err := t.putIntent(stored); err != nil {
+			return err
+		}
+		return t.audit(jenner.AuditEntry{At: stored.At, Kind: "intent", Subject: stored.By, Actor: actor, Data: jenner.Raw(stored)})
+	})
+	if err != nil {
+		return jenner.Intent{}, false, err
+	}
+	return stored, fresh, nil
+}
+
+// Finish writes down what became of an intent, together with an audit entry of kind result. It takes the result fields
+// of intent, from State on, and leaves the others as they were begun. Finishing again with the same result does
+// nothing; with another one the error wraps jenner.ErrConflict. Where the key was never begun it wraps
+// jenner.ErrNotFound.
+func (s *Store) Finish(ctx context.Context, intent jenner.Intent) error {
+	if intent.State == "" || intent.State == jenner.IntentIntended {
+		return jenner.Permanent(fmt.Errorf("intent %s cannot finish as %q", intent.Key, intent.State), "say done, failed or unknown")
+	}
+	return s.change(ctx, "writing down the result of intent "+intent.Key, func(t *tx) error {
+		stored, err := t.intent(intent.Key)
+		if err != nil {
+			return err
+		}
+		finished := utcIntent(withResult(stored, intent))
+		if stored.State != jenner.IntentIntended {
+			return sameResult(stored, finished)
+		}
+		if err := t.putIntent(finished); err != nil {
+			return err
+		}
+		return t.audit(jenner.AuditEntry{At: finished.EndedAt, Kind: "result", Subject: finished.By, Actor: actor,
+			Data: jenner.Raw(resultOf(finished))})
+	})
+}
+
+// result is what the audit log keeps of a finished intent; its beginning has an entry of its own.
+type result struct {
+	Key         string             `json:"key"`
+	Action      string             `json:"action"`
+	State       jenner.IntentState `json:"state"`
+	Fingerprint string             `json:"fingerprint,omitempty"`
+	Changed     bool               `json:"changed,omitempty"`
+	Summary     string             `json:"summary,omitempty"`
+	Output      json.RawMessage    `json:"output,omitempty"`
+	Error       string             `json:"error,omitempty"`
+	Next        jenner.What        `json:"next,omitempty"`
+}
+
+func resultOf(i jenner.Intent) result {
+	return result{i.Key, i.Action, i.State, i.Fingerprint, i.Changed, i.Summary, i.Output, i.Error, i.Next}
+}
+
+// withResult keeps of intent only what is not its beginning: a field that the vocabulary gains belongs to the result
+// unless it is named here.
+func withResult(begun, intent jenner.Intent) jenner.Intent {
+	intent.By, intent.Run, intent.Step, intent.Action, intent.Service = begun.By, begun.Run, begun.Step, begun.Action, begun.Service
+	intent.Target, intent.Params, intent.Checkpoint, intent.Undo = begun.Target, begun.Params, begun.Checkpoint, begun.Undo
+	intent.At, intent.Expires = begun.At, begun.Expires
+	return intent
+}
+
+// sameResult compares what would be stored with what is stored.
+func sameResult(stored, finished jenner.Intent) error {
+	before, err := text(stored)
+	if err != nil {
+		return err
+	}
+	after, err := text(finished)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(before, after) {
+		return fmt.Errorf("%w: it ended as %s, and now as %s, or with another result", jenner.ErrConflict, stored.State, finished.State)
+	}
+	return nil
+}
+
+func utcIntent(intent jenner.Intent) jenner.Intent {
+	intent.At, intent.Expires, intent.EndedAt = intent.At.UTC(), intent.Expires.UTC(), intent.EndedAt.UTC()
+	return intent
+}
+
+func (t *tx) putIntent(intent jenner.Intent) error {
+	body, err := text(intent)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO intents (key, at, state, body) VALUES (?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET at = excluded.at, state = excluded.state, body = excluded.body`,
+		intent.Key, stamp(intent.At), string(intent.State), body)
+}
+
+func (t *tx) intent(key string) (jenner.Intent, error) {
+	var body []byte
+	err := t.row("SELECT body FROM intents WHERE key = ?", key).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return jenner.Intent{}, fmt.Errorf("intent %s: %w", key, jenner.ErrNotFound)
+	}
+	if err != nil {
+		return jenner.Intent{}, err
+	}
+	var intent jenner.Intent
+	if err := json.Unmarshal(body, &intent); err != nil {
+		return intent, fmt.Errorf("intent %s is not the JSON that was written: %w", key, err)
+	}
+	return intent, nil
+}
+
+// Intent gives the intent with that key; the error wraps jenner.ErrNotFound where there is none.
+func (s *Store) Intent(ctx context.Context, key string) (jenner.Intent, error) {
+	found, err := bodies[jenner.Intent](ctx, s, "reading intent "+key, "SELECT body FROM intents WHERE key = ?", key)
+	if err != nil {
+		return jenner.Intent{}, err
+	}
+	if len(found) == 0 {
+		return jenner.Intent{}, fmt.Errorf("intent %s: %w", key, jenner.ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// OpenIntents gives the intents without a result, the oldest first: after a crash, what may or may not have happened.
+func (s *Store) OpenIntents(ctx context.Context) ([]jenner.Intent, error) {
+	return bodies[jenner.Intent](ctx, s, "reading the open intents",
+		"SELECT body FROM intents WHERE state = 'intended' ORDER BY at, rowid")
+}

@@ -26,6 +26,7 @@ type EvidencePattern struct {
 	Dependency string   `json:"dependency,omitempty"` // healthy (all), failing (one) or slow (one)
 	Changed    string   `json:"changed,omitempty"`    // deploy, config or flag
 	Within     Duration `json:"within,omitempty"`
+	For        Duration `json:"for,omitempty"` // a probe or a process is so for at least this long
 	Event      string   `json:"event,omitempty"`
 	Weight     Number   `json:"weight,omitempty"`
 }

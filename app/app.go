@@ -81,6 +81,8 @@ func New(opts Options) (*App, error) {
 		return nil, err
 	}
 	a.docs.Store(docs)
+	a.reaper = &chaos.Reaper{Command: a.Reaper, Log: filepath.Join(a.Data, "reaper.log")}
+	a.onStop(a.reaper.Stop) // the last to stop: what it has to undo may outlive everything else
 	if a.Store, err = sqlite.Open(a.Data, sqlite.Options{Lock: true}); err != nil {
 		return nil, err
 	}
@@ -130,6 +132,7 @@ func (a *App) build() error {
 	a.executor = &act.Executor{Journal: a.Store, Now: time.Now, Held: a.Holds.Held, DryRun: a.DryRun}
 	a.World = &loop.World{Store: a.Store, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
+	a.World.AskNow = a.prober.AskNow
 	a.World.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {
 		return a.engine.Steady().Check(service, view, ctx)
 	}
@@ -154,8 +157,6 @@ func (a *App) buildChaos() error {
 	if err != nil {
 		return err
 	}
-	a.reaper = &chaos.Reaper{Command: a.Reaper, Log: filepath.Join(a.Data, "reaper.log")}
-	a.onStop(a.reaper.Stop)
 	a.Injector = &chaos.Injector{Journal: journal, Now: time.Now, Build: a.bind.fault, Held: a.Holds.KillSwitch, Guard: a.Guard}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	lookAgain = 100 * time.Millisecond // a probe is on its way
-	longAfter = 5 * time.Second        // after this a missing answer is not on its way any more
+	lookAgain = 20 * time.Millisecond // a probe is on its way
+	longAfter = 5 * time.Second       // after this a missing answer is not on its way any more
 )
 
 // dependency waits while something below the service may be the real trouble: a dependency that fails, that nobody

@@ -153,18 +153,18 @@ func TestDependency(t *testing.T) {
 			d.Status, d.SeenAt = jenner.ProbeFailing, before(time.Hour)
 		})), jenner.DecideWait, "its dependency payments fails", time.Second, nil},
 		{"seen before the alert only", on(time.Second, well), jenner.DecideWait,
-			"its dependency payments was not looked at since the alert began", 100 * time.Millisecond, nil},
+			"its dependency payments was not looked at since the alert began", 20 * time.Millisecond, nil},
 		{"seen since the first of two alerts", crashedBut(func(in *Input) {
 			in.Alerts = append(in.Alerts, jenner.Alert{Status: jenner.Firing, StartsAt: now, SeenAt: now})
 		}), jenner.DecideAct, "no dependency is in the way", 0, nil},
 		{"never seen", on(time.Second, with(func(d *Dependency) { d.SeenAt = time.Time{} })), jenner.DecideWait,
-			"its dependency payments was not looked at since the alert began", 100 * time.Millisecond, nil},
+			"its dependency payments was not looked at since the alert began", 20 * time.Millisecond, nil},
 		{"unknown for a moment", on(2*time.Second, with(func(d *Dependency) { d.Status = jenner.ProbeUnknown })), jenner.DecideWait,
-			"nothing is known of its dependency payments (unknown)", 100 * time.Millisecond, nil},
+			"nothing is known of its dependency payments (unknown)", 20 * time.Millisecond, nil},
 		{"unknown for long", on(time.Minute, with(func(d *Dependency) { d.Status = jenner.ProbeUnknown })), jenner.DecideWait,
 			"nothing is known of its dependency payments (unknown)", time.Second, nil},
 		{"a status nobody knows", on(2*time.Second, with(func(d *Dependency) { d.Status = "fine" })), jenner.DecideWait,
-			"nothing is known of its dependency payments (fine)", 100 * time.Millisecond, nil},
+			"nothing is known of its dependency payments (fine)", 20 * time.Millisecond, nil},
 		{"was well once", on(time.Hour, with(func(d *Dependency) { d.SeenAt = before(40 * time.Second) })), jenner.DecideWait,
 			"its dependency payments was last looked at 40s ago", time.Second, nil},
 		{"a third party's", on(2*time.Second, Dependency{Service: "partner", Status: jenner.ProbeFailing, Firing: true, External: true}),

@@ -56,7 +56,7 @@ func (w world) judgePromQL(ctx context.Context, service jenner.Service, text str
 }
 
 // judgeProbe compares a probe's status, exactly: an answer that is slow is not passing.
-func (w world) judgeProbe(service jenner.Service, written, is string) verdict {
+func (w world) judgeProbe(service jenner.Service, written, is string, lasting jenner.Duration) verdict {
 	owner, name := service.Name, written
 	if other, probe, both := strings.Cut(written, "/"); both {
 		owner, name = other, probe
@@ -81,6 +81,9 @@ func (w world) judgeProbe(service jenner.Service, written, is string) verdict {
 	if state.Status == jenner.ProbeFailing {
 		saw += because(state.Message)
 	}
+	if short, yes := w.short(state, lasting); yes && string(state.Status) == is {
+		return found(false, "%s, but only for %s", saw, short)
+	}
 	return found(string(state.Status) == is, "%s, last answer after %s", saw, jenner.Duration(state.Duration.Round(time.Millisecond)))
 }
 
@@ -93,7 +96,7 @@ func because(message string) string {
 
 // judgeProcess asks the alive checks. Gone matches where one process is gone, and names that one; alive matches where
 // all live, and names the process where it is the only one.
-func (w world) judgeProcess(service jenner.Service, is string) verdict {
+func (w world) judgeProcess(service jenner.Service, is string, lasting jenner.Duration) verdict {
 	if is != "gone" && is != "alive" {
 		return missing("a process is gone or alive, not %q", is)
 	}
@@ -102,12 +105,18 @@ func (w world) judgeProcess(service jenner.Service, is string) verdict {
 	for _, state := range states {
 		switch w.status(state) {
 		case jenner.ProbeFailing:
+			if short, yes := w.short(state, lasting); is == "gone" && yes {
+				return found(false, "%s is gone, but only for %s", state.Target, short)
+			}
 			result := found(is == "gone", "%s is gone%s", state.Target, because(state.Message))
 			if is == "gone" {
 				result.target = state.Target
 			}
 			return result
 		case jenner.ProbePassing, jenner.ProbeSlow:
+			if short, yes := w.short(state, lasting); is == "alive" && yes {
+				return found(false, "%s lives, but only for %s", state.Target, short)
+			}
 		default:
 			unknown++
 		}
@@ -125,6 +134,12 @@ func (w world) judgeProcess(service jenner.Service, is string) verdict {
 		result.target = states[0].Target
 	}
 	return result
+}
+
+// short tells that a state has not lasted for as long as the evidence asks for, and how long it has.
+func (w world) short(state jenner.ProbeState, lasting jenner.Duration) (jenner.Duration, bool) {
+	since := w.in.Now.Sub(state.Since)
+	return jenner.Duration(since.Round(time.Millisecond)), since < lasting.Std()
 }
 
 // judgeDependency looks at everything the service needs, directly or through others. Healthy asks all of our own to

@@ -130,7 +130,7 @@ func TestProcessEvidence(t *testing.T) {
 			world := newShop()
 			c.happens(world)
 			w := looking(world)
-			gone, alive := w.judgeProcess(w.service("checkout"), "gone"), w.judgeProcess(w.service("checkout"), "alive")
+			gone, alive := w.judgeProcess(w.service("checkout"), "gone", 0), w.judgeProcess(w.service("checkout"), "alive", 0)
 			if gone.finding != c.gone || alive.finding != c.alive {
 				t.Errorf("gone: %s (%s), want %s; alive: %s (%s), want %s", gone.finding, gone.saw, c.gone, alive.finding, alive.saw, c.alive)
 			}
@@ -175,5 +175,29 @@ func TestDependencyEvidence(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEvidenceThatLasts: a process that has just started and does not answer yet is not hung.
+func TestEvidenceThatLasts(t *testing.T) {
+	for _, c := range []struct {
+		pattern jenner.EvidencePattern
+		lasted  time.Duration
+		want    jenner.Finding
+	}{
+		{jenner.EvidencePattern{Process: "alive", For: jenner.Duration(3 * time.Second)}, time.Second, jenner.NotMatched},
+		{jenner.EvidencePattern{Process: "alive", For: jenner.Duration(3 * time.Second)}, 3 * time.Second, jenner.Matched},
+		{jenner.EvidencePattern{Process: "alive"}, 0, jenner.Matched},
+		{jenner.EvidencePattern{Process: "gone", For: jenner.Duration(3 * time.Second)}, time.Hour, jenner.NotMatched},
+		{jenner.EvidencePattern{Probe: "alive", Is: "passing", For: jenner.Duration(3 * time.Second)}, 2 * time.Second, jenner.NotMatched},
+		{jenner.EvidencePattern{Probe: "alive", Is: "passing", For: jenner.Duration(3 * time.Second)}, 4 * time.Second, jenner.Matched},
+	} {
+		world := newShop()
+		world.change("checkout", "alive", func(p *jenner.ProbeState) { p.Since = now.Add(-c.lasted) })
+		w := looking(world)
+		got, _ := w.hold(t.Context(), w.service("checkout"), c.pattern)
+		if got.Finding != c.want {
+			t.Errorf("%s after %s: %s (%s), want %s", got.What, c.lasted, got.Finding, got.Saw, c.want)
+		}
 	}
 }

@@ -130,9 +130,9 @@ func (w world) judge(ctx context.Context, service jenner.Service, pattern jenner
 	case pattern.PromQL != "":
 		return w.judgePromQL(ctx, service, pattern.PromQL)
 	case pattern.Probe != "":
-		return w.judgeProbe(service, pattern.Probe, pattern.Is)
+		return w.judgeProbe(service, pattern.Probe, pattern.Is, pattern.For)
 	case pattern.Process != "":
-		return w.judgeProcess(service, pattern.Process)
+		return w.judgeProcess(service, pattern.Process, pattern.For)
 	case pattern.Dependency != "":
 		return w.judgeDependency(service, pattern.Dependency)
 	case pattern.Log != "":
@@ -153,6 +153,9 @@ func what(p jenner.EvidencePattern) string {
 		if part[1] != "" {
 			parts = append(parts, part[0]+": "+part[1])
 		}
+	}
+	if p.For != 0 {
+		parts = append(parts, "for: "+p.For.String())
 	}
 	if p.Within != 0 {
 		parts = append(parts, "within: "+p.Within.String())

@@ -173,8 +173,13 @@ func (l *Lab) sick(ctx context.Context, name string, now time.Time) string {
 		return firing[0].Name + " fires on " + name
 	}
 	for _, state := range l.Telemetry.Probes(name) {
-		if state.Status != jenner.ProbePassing || !state.LastOK || !state.Fresh(now) {
+		switch {
+		case !state.Fresh(now):
+			return fmt.Sprintf("probe %s of %s gives no answers", state.Name, name)
+		case state.Status != jenner.ProbePassing:
 			return fmt.Sprintf("probe %s of %s is %s", state.Name, name, state.Status)
+		case !state.LastOK:
+			return fmt.Sprintf("probe %s of %s failed: %s", state.Name, name, state.Message)
 		}
 	}
 	for _, check := range l.Steady(ctx, service) {

@@ -93,7 +93,7 @@ func (l *Lab) bite(ctx context.Context, step *drillStep) (line.Next, error) {
 func (l *Lab) control(ctx context.Context, step *drillStep) (line.Next, error) {
 	drill := step.State
 	arm := drill.Control
-	l.holdFamily(step)
+	l.holdFamily(step) // until all is calm again: what the undo leaves to settle is not for the remediation either
 	if next, stop := l.guarded(ctx, step); stop {
 		return next, nil
 	}
@@ -104,6 +104,7 @@ func (l *Lab) control(ctx context.Context, step *drillStep) (line.Next, error) {
 			return next, nil
 		}
 		drill.SteadySince = time.Time{}
+		l.Release(step.ID)
 		return line.Go(jenner.PhaseInject), nil
 	case len(drill.Faults) == 0:
 		drill.Arm, drill.InjectedAt = "control", l.Now()
@@ -118,10 +119,6 @@ func (l *Lab) control(ctx context.Context, step *drillStep) (line.Next, error) {
 
 // holdFamily keeps remediation away from all that the fault may reach, for as long as the arm goes on.
 func (l *Lab) holdFamily(step *drillStep) {
-	if step.State.Control.Done {
-		l.Release(step.ID)
-		return
-	}
 	for _, name := range l.family(step.State.Experiment.Service) {
 		l.Hold(jenner.Hold{Scope: name, By: step.ID, Reason: "no action here for a while", At: step.State.StartedAt,
 			Until: step.Now.Add(5 * time.Second)})
@@ -135,10 +132,16 @@ func (l *Lab) watchControl(ctx context.Context, step *drillStep) (line.Next, err
 	}
 	waited := step.Now.Sub(drill.InjectedAt)
 	sick := l.familySick(ctx, drill.Experiment.Service, step.Now)
+	if sick != "" {
+		drill.SteadySince = time.Time{}
+	}
 	switch {
 	case drill.BrokenAt.IsZero() && sick != "":
 		drill.BrokenAt = step.Now
 		step.Note("control", "broken: "+sick, nil)
+	case !drill.BrokenAt.IsZero() && sick == "" && drill.SteadySince.IsZero():
+		drill.SteadySince = step.Now
+	case !drill.BrokenAt.IsZero() && sick == "" && step.Now.Sub(drill.SteadySince) < calmFor:
 	case !drill.BrokenAt.IsZero() && sick == "":
 		arm.RecoveredAlone = true
 		arm.Note = fmt.Sprintf("healthy again %s after the fault, with nobody helping", waited.Round(10*time.Millisecond))
@@ -171,7 +174,7 @@ func (l *Lab) endControl(ctx context.Context, step *drillStep) (line.Next, error
 		drill.Residue = err.Error()
 		return l.verdict(step), nil
 	}
-	drill.Control.Done, drill.BrokenAt = true, time.Time{}
+	drill.Control.Done, drill.BrokenAt, drill.SteadySince = true, time.Time{}, time.Time{}
 	if drill.Control.RecoveredAlone || !drill.Control.Bit || !drill.Control.StayedBroken {
 		return line.Go(jenner.PhaseProveUndone), nil // the treatment arm could prove nothing any more
 	}

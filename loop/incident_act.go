@@ -52,6 +52,7 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 		return line.Later(stepped.At), nil
 	case act.MoveDone:
 		run.State, run.EndedAt = jenner.RunCompleted, step.Now
+		w.AskNow(incident.Service)
 		return line.Go(jenner.PhaseVerifying), nil
 	case act.MoveFailed:
 		run.EndedAt = step.Now

@@ -117,6 +117,9 @@ func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
 		return // the alert fires on, so the next look tries again
 	}
 	in.wake(IncidentLine, id)
+	for _, dependency := range dependenciesOf(in.world, alert.Service) {
+		in.world.AskNow(dependency) // the diagnosis needs to know how they are since the alert
+	}
 }
 
 // dealtWith tells whether an incident that has ended dealt with this very episode of the alert.

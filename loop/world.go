@@ -39,6 +39,8 @@ type World struct {
 	// Steady holds a service's SLIs against their bounds.
 	Steady  func(ctx context.Context, service jenner.Service) []jenner.Check
 	Stepper *act.Stepper
+	// AskNow asks the probes of a service out of turn, since a stage waits for their answers.
+	AskNow func(service string)
 	// Holds are those in force: the kill switch, and services that nobody may act on for a while.
 	Holds  func() []jenner.Hold
 	Notify func(ctx context.Context, channel string, message notify.Message) error
@@ -51,7 +53,7 @@ type World struct {
 
 // How long stages wait for what they need. Each wait ends: what cannot be found out is told to a human.
 const (
-	lookAgain        = 50 * time.Millisecond  // for something that will be known within moments
+	lookAgain        = 20 * time.Millisecond  // for something that will be known within moments
 	poll             = 100 * time.Millisecond // for health
 	idle             = time.Second            // for somebody else to do something
 	diagnosePatience = 15 * time.Second       // for evidence that makes the cause known

@@ -208,6 +208,22 @@ func (p *Prober) Probes(service string) []jenner.ProbeState {
 	return states
 }
 
+// AskNow asks all probes of a service once out of turn, because somebody waits for the answers. It does not wait for
+// them. Asking again before they were asked changes nothing.
+func (p *Prober) AskNow(service string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, loop := range p.loops {
+		if key.service != service {
+			continue
+		}
+		select {
+		case loop.hurry <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // Close stops all probes and waits for them, for at most a second after each probe's own end of patience. A second
 // Close does nothing. Close must not be called from OnState.
 func (p *Prober) Close() {

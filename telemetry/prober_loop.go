@@ -30,10 +30,12 @@ type probeLoop struct {
 	service atomic.Pointer[jenner.Service] // a reload may change parts of it that the probe does not depend on
 	logger  *slog.Logger
 	wake    chan struct{} // a Watcher says that asking now is worth it
+	hurry   chan struct{} // somebody waits for an answer
 
 	tally           *tally
 	success, length map[string]string // labels of the two series
 	written         bool              // the series have points
+	last            time.Time         // of the newest point
 
 	mu    sync.Mutex
 	state jenner.ProbeState
@@ -47,7 +49,7 @@ func newProbeLoop(opts ProberOptions, service jenner.Service, plan probePlan, pr
 	}
 	l := &probeLoop{
 		opts: opts, plan: plan, probe: probe, content: content, stop: stop,
-		done: make(chan struct{}), wake: make(chan struct{}),
+		done: make(chan struct{}), wake: make(chan struct{}), hurry: make(chan struct{}, 1),
 		logger: opts.Logger.With("service", service.Name, "probe", name),
 		// A patient probe may rightly answer later than three periods after its last answer.
 		tally:   newTally(plan.Probe.Fails, plan.Probe.Of, plan.Again, max(3*every, plan.Probe.Timeout.Std()+every), now),
@@ -89,9 +91,10 @@ func (l *probeLoop) run(ctx context.Context, after <-chan struct{}, unbuilt erro
 	for {
 		select {
 		case <-ctx.Done():
-			l.end()
+			l.endSeries()
 			return
 		case <-l.wake:
+		case <-l.hurry:
 		case <-timer.C:
 			next = l.following(next)
 		}
@@ -237,12 +240,8 @@ func (l *probeLoop) take(result Result, start, end time.Time) {
 
 // quiet takes note that no answer came which says anything about the service.
 func (l *probeLoop) quiet(why string) {
-	now := time.Now()
-	l.tally.nothing(now)
-	if l.written {
-		l.append(staleSamples(now, l.success, l.length)...)
-		l.written = false
-	}
+	l.tally.nothing(time.Now())
+	l.endSeries()
 	l.publish(func(state *jenner.ProbeState) { state.Streak, state.Message = 0, why })
 }
 
@@ -251,9 +250,10 @@ func (l *probeLoop) store(ok bool, took time.Duration, at time.Time) {
 	if ok {
 		success = 1
 	}
+	l.last = later(at, l.last)
 	l.append(
-		jenner.Sample{Labels: l.success, Value: success, At: at},
-		jenner.Sample{Labels: l.length, Value: took.Seconds(), At: at},
+		jenner.Sample{Labels: l.success, Value: success, At: l.last},
+		jenner.Sample{Labels: l.length, Value: took.Seconds(), At: l.last},
 	)
 	l.written = true
 }
@@ -274,9 +274,11 @@ func (l *probeLoop) publish(change func(*jenner.ProbeState)) {
 	l.opts.OnState(state)
 }
 
-// end ends the series: nobody asks any more, and the last answer must not be taken for the present.
-func (l *probeLoop) end() {
+// endSeries marks the end of the series where they have points: the last answer must not be taken for the present.
+func (l *probeLoop) endSeries() {
 	if l.written {
-		l.append(staleSamples(time.Now(), l.success, l.length)...)
+		l.last = later(time.Now(), l.last)
+		l.append(staleSamples(l.last, l.success, l.length)...)
+		l.written = false
 	}
 }

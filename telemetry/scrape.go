@@ -192,7 +192,7 @@ func (s *source) run(ctx context.Context, after <-chan struct{}) {
 		s.scrape(ctx)
 		select {
 		case <-ctx.Done():
-			s.end(time.Now())
+			s.end()
 			return
 		case <-tick.C:
 		}

@@ -40,7 +40,8 @@ type source struct {
 	series   map[string]*scraped
 	round    uint64
 	up, took scraped
-	failing  bool // so that the log tells of the change, not of each failure
+	last     time.Time // of the newest samples written
+	failing  bool      // so that the log tells of the change, not of each failure
 }
 
 type scraped struct {
@@ -66,17 +67,32 @@ func (s *source) scrape(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // the source is being removed: how the request ended says nothing about the service
 	}
-	took := time.Since(start)
+	took, at := time.Since(start), s.next(start)
 	if err == nil {
 		err = s.store.transact(func(app storage.AppenderV2) (bool, error) {
-			err := s.appendPage(app, contentType, start, took)
+			err := s.appendPage(app, contentType, at, took)
 			return err == nil, err
 		})
 	}
 	if err != nil && !errors.Is(err, ErrClosed) {
-		s.appendFailure(start, took)
+		s.appendFailure(at, took)
 	}
 	s.tell(err)
+}
+
+// next is at, or the millisecond after the last samples where at is not later: a stale marker of the same millisecond
+// would be dropped, and the series would not end.
+func (s *source) next(at time.Time) time.Time {
+	s.last = later(at, s.last)
+	return s.last
+}
+
+// later is at, but at least a millisecond, which is how exactly the store knows the time, after last.
+func later(at, last time.Time) time.Time {
+	if soonest := last.Add(time.Millisecond); at.Before(soonest) {
+		return soonest
+	}
+	return at
 }
 
 // tell logs when scraping begins to fail and when it works again.
@@ -208,7 +224,8 @@ func (s *source) appendFailure(at time.Time, took time.Duration) {
 }
 
 // end writes the stale markers of a source that is no longer scraped, `up` included: that nobody looks is no answer.
-func (s *source) end(at time.Time) {
+func (s *source) end() {
+	at := s.next(time.Now())
 	s.round++
 	err := s.store.write(func(app storage.AppenderV2) error {
 		newest := map[storage.SeriesRef]int64{}

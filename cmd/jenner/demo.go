@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +23,7 @@ import (
 // demoBaseline is how long the demo watches the shop before it breaks anything.
 const demoBaseline = 5 * time.Second
 
-func demoCommand(set *settings) *cobra.Command {
+func demoCommand() *cobra.Command {
 	var asJSON, plain, keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -38,7 +39,7 @@ process and no fault behind. Exit code 0 only if every verdict is as expected.`,
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), 90*time.Second, fmt.Errorf("the demo took longer than 90 s"))
 			defer cancel()
 			show := newView(cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON, plain)
-			results, false_, err := demo(ctx, set, show, keep)
+			results, false_, err := demo(ctx, show, keep)
 			show.close()
 			if err != nil {
 				return err
@@ -58,24 +59,21 @@ type demoResults struct {
 }
 
 // demo makes the world, lets Jenner run in it, and takes everything away again.
-func demo(ctx context.Context, set *settings, show view, keep bool) (demoResults, int, error) {
+func demo(ctx context.Context, show view, keep bool) (demoResults, int, error) {
 	dir, err := makeWorld()
 	if err != nil {
 		return demoResults{}, 0, err
 	}
 	show.stage("the shop's files and state are in " + dir)
-	results, falseActions, err := demoIn(ctx, set, dir, show)
+	results, falseActions, err := demoIn(ctx, dir, show, keep)
 	if keep {
 		show.stage("kept: " + dir)
 		return results, falseActions, err
 	}
-	if removeErr := os.RemoveAll(dir); err == nil {
-		err = removeErr
-	}
-	return results, falseActions, err
+	return results, falseActions, errors.Join(err, os.RemoveAll(dir))
 }
 
-func demoIn(ctx context.Context, set *settings, dir string, show view) (_ demoResults, _ int, err error) {
+func demoIn(ctx context.Context, dir string, show view, keep bool) (_ demoResults, _ int, err error) {
 	data := filepath.Join(dir, "data")
 	log, err := os.Create(filepath.Join(dir, "jenner.log"))
 	if err != nil {
@@ -87,7 +85,7 @@ func demoIn(ctx context.Context, set *settings, dir string, show view) (_ demoRe
 	a, err := app.New(app.Options{Config: []string{dir}, Data: data, Catalog: providers, Baseline: demoBaseline,
 		Logger:   slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Fallback: []notify.Notifier{&core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}},
-		Reaper:   reaperFor(data, nil, "--end-world", dir), OnChange: bench.hear})
+		Reaper:   reaperFor(data, "--end-world", dir, fmt.Sprintf("--keep=%t", keep)), OnChange: bench.hear})
 	if err != nil {
 		return demoResults{}, 0, err
 	}

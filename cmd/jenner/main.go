@@ -107,7 +107,7 @@ Start here:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help%w", err, cmd.CommandPath(), silent{errUsage})
 	})
-	root.AddCommand(demoCommand(set), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
+	root.AddCommand(demoCommand(), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
 		stopCommand(set), resumeCommand(set), runCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
 		proxyCommand(), reaperCommand(set))
 	return root

@@ -195,6 +195,9 @@ func (t *Target) foreign(pid int, stat procfs.ProcStat) (whose string, err error
 			return "", nil
 		}
 	}
+	if program == "" {
+		return fmt.Sprintf("%q, not %q", stat.Comm, t.Program), nil
+	}
 	return fmt.Sprintf("%q, not %q (if that is the right program, write program: %s)",
 		strings.Join(command, " "), t.Program, filepath.Base(names[0])), nil
 }

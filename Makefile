@@ -1,0 +1,49 @@
+# Everything a developer does, by name. `make` alone lists it.
+
+GO ?= go
+BIN := bin/jenner
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+BENCHTIME ?= 10s
+FUZZTIME ?= 10s
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The packages that have benchmarks, and the fuzz tests as PACKAGE:NAME, as the tests say.
+BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -rn1 dirname | sort -u)
+FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed -E 's|/[^/]*:func |:|' | sort -u)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint bench demo reference fuzz clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the program, bin/jenner
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/jenner
+
+test: ## run all tests with the race detector
+	$(GO) test -race -timeout 10m -p 2 ./...
+
+lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
+	@unformatted=$$(gofmt -l .); \
+		if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
+	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 20m -p 1 $(BENCH_PACKAGES)
+
+demo: build ## break a small real shop before your eyes, and heal it
+	$(BIN) demo
+
+reference: ## write docs/reference anew from the code
+	$(GO) run ./cmd/jenner reference docs/reference
+
+fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
+	@set -e; for test in $(FUZZ_TESTS); do \
+		echo "$${test%%:*} $${test##*:}"; \
+		$(GO) test -run '^$$' -fuzz "^$${test##*:}\$$" -fuzztime $(FUZZTIME) "$${test%%:*}"; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin

@@ -18,14 +18,14 @@ type Intake struct {
 	wake  func(line, id string)
 
 	mu     sync.Mutex
-	open   map[string]string  // service to the open incident
-	closed map[string]episode // fingerprint to the incident that dealt with it
+	open   map[string]string    // service to the open incident
+	closed map[string]episode   // fingerprint to the incident that dealt with it
+	ended  map[string]time.Time // incident to when it ended
 }
 
 // episode is one time that an alert fired. An alert that fires on, after its incident has ended, is not a new one.
 type episode struct {
 	startsAt time.Time
-	service  string
 	phase    jenner.Phase
 	endedAt  time.Time
 	rootOf   string // for a symptom, the incident that explains it
@@ -36,7 +36,8 @@ const symptomGrace = 5 * time.Second
 
 // NewIntake makes an intake over the records that are open or ended lately.
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
-	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{}}
+	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{},
+		ended: map[string]time.Time{}}
 	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-time.Hour))
 	if err != nil {
 		return nil, err
@@ -64,8 +65,9 @@ func (in *Intake) keep(record jenner.Record) {
 	if err != nil {
 		return
 	}
+	in.ended[record.ID] = record.Updated
 	for _, alert := range incident.Alerts {
-		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, service: record.Subject, phase: record.Phase,
+		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, phase: record.Phase,
 			endedAt: record.Updated, rootOf: incident.SymptomOf}
 	}
 }
@@ -131,18 +133,12 @@ func (in *Intake) dealtWith(alert jenner.Alert) bool {
 	if past.phase != jenner.PhaseSuppressed {
 		return true
 	}
-	for _, id := range in.open {
-		if id == past.rootOf {
-			return true
-		}
+	ended, over := in.ended[past.rootOf]
+	if !over {
+		return true
 	}
-	root := past.endedAt
-	for _, other := range in.closed {
-		if other.rootOf == "" && other.endedAt.After(root) {
-			root = other.endedAt
-		}
-	}
-	return in.world.Now().Sub(root) < symptomGrace
+	// A probe needs a moment to see that all is well again. A process that is gone stays gone.
+	return alert.Kind != jenner.AlertGone && in.world.Now().Sub(ended) < symptomGrace
 }
 
 // forget drops what is too old to matter.
@@ -153,6 +149,11 @@ func (in *Intake) forget() {
 		if alert, onBoard := in.world.Board.Get(fingerprint); in.world.Now().Sub(past.endedAt) > time.Hour &&
 			(!onBoard || alert.Status != jenner.Firing) {
 			delete(in.closed, fingerprint)
+		}
+	}
+	for id, at := range in.ended {
+		if in.world.Now().Sub(at) > 2*time.Hour {
+			delete(in.ended, id)
 		}
 	}
 }

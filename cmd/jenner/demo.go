@@ -159,5 +159,8 @@ func newView(out, errOut io.Writer, asJSON, plain bool) view {
 	if asJSON {
 		return &plainView{out: errOut, start: time.Now()}
 	}
+	if file, width, height, ok := terminalOf(out); ok && !plain {
+		return newTerminalView(file, width, height, demoDrills())
+	}
 	return &plainView{out: out, start: time.Now()}
 }

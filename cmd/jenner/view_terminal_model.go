@@ -128,7 +128,7 @@ func (m terminalModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case stageMsg:
 		m.headline = clean(msg.text)
-		m.timeline = append(m.timeline, shownLine{at: msg.at, who: "demo", text: m.headline, mood: quiet})
+		m = m.withLine(shownLine{at: msg.at, who: "demo", text: m.headline, mood: quiet})
 	case drillMsg:
 		m = m.withDrill(msg)
 	case entryMsg:
@@ -164,9 +164,20 @@ func (m terminalModel) withEntries(change jenner.Change) terminalModel {
 		if entry.Kind == "phase" || entry.Kind == "drill" {
 			continue // the list of drills shows both
 		}
-		m.timeline = append(m.timeline, shownLine{at: entry.At, who: clean(change.Record.Subject), kind: clean(entry.Kind),
-			text: clean(entry.Text), mood: moodOf(entry, change.Record.State)})
+		m = m.withLine(shownLine{at: entry.At, who: clean(change.Record.Subject), kind: clean(entry.Kind),
+			text: clean(entry.Text), mood: moodOf(entry, change.Record)})
 	}
+	return m
+}
+
+// withLine puts a line where its time belongs: what happened first may be told last, as an alert that is there before
+// the injection that caused it is committed.
+func (m terminalModel) withLine(line shownLine) terminalModel {
+	at := len(m.timeline)
+	for at > 0 && m.timeline[at-1].at.After(line.at) {
+		at--
+	}
+	m.timeline = slices.Insert(slices.Clip(m.timeline), at, line)
 	return m
 }
 
@@ -206,12 +217,14 @@ var moods = map[string]mood{
 }
 
 // moodOf is the mood of the entry's kind, unless what it tells turned out otherwise: a failed check is not green.
-func moodOf(entry jenner.Entry, state json.RawMessage) mood {
-	usual := moods[entry.Kind]
+func moodOf(entry jenner.Entry, record jenner.Record) mood {
 	switch entry.Kind {
 	case "verdict":
 		var drill jenner.Drill
-		if json.Unmarshal(state, &drill) != nil || !(shownDrill{drill: drill}).good() {
+		if json.Unmarshal(record.State, &drill) != nil || json.Unmarshal(entry.Data, &drill.Result) != nil {
+			return neutral
+		}
+		if !(shownDrill{drill: drill}).good() {
 			return bad
 		}
 	case "check", "step", "undo":
@@ -223,17 +236,20 @@ func moodOf(entry jenner.Entry, state json.RawMessage) mood {
 			return neutral
 		}
 		switch {
-		case told.Outcome == jenner.Failed, told.Status == jenner.StepFailed, told.Status == jenner.StepUnknown:
+		case told.Outcome == jenner.Failed, told.Status == jenner.StepFailed:
 			return bad
-		case told.Outcome == jenner.Inconclusive:
+		case told.Outcome == jenner.Inconclusive, told.Status == jenner.StepKept:
 			return thinking
 		}
 	case "end":
-		if entry.Phase == jenner.PhaseEscalated || strings.HasPrefix(entry.Text, string(jenner.PhaseEscalated)) {
+		switch record.Phase {
+		case jenner.PhaseEscalated:
 			return bad
+		case jenner.PhaseSuppressed:
+			return quiet
 		}
 	}
-	return usual
+	return moods[entry.Kind]
 }
 
 // clean makes one line without control characters: a service's own words must not move the cursor.

@@ -5,8 +5,9 @@ import (
 	"io"
 	nethttp "net/http"
 	"net/http/httptest"
-	"strings"
+	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -189,16 +190,56 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// The webhook gives up after five attempts, however long that takes: the service is in memory, the time is a fake.
+// roundTrip is a service in memory, for tests whose time is a fake.
+type roundTrip func(*nethttp.Request) (*nethttp.Response, error)
+
+func (f roundTrip) RoundTrip(request *nethttp.Request) (*nethttp.Response, error) { return f(request) }
+
 func TestWebhookGivesUp(t *testing.T) {
-	address, _ := silent(t)
+	synctest.Test(t, func(t *testing.T) {
+		posts := 0
+		webhook := &NotifierWebhook{URL: "http://pager", client: &nethttp.Client{Transport: roundTrip(
+			func(*nethttp.Request) (*nethttp.Response, error) {
+				posts++
+				return &nethttp.Response{StatusCode: 503, Body: nethttp.NoBody}, nil
+			})}}
+		wantError(t, webhook.Notify(t.Context(), notify.Message{}), "http://pager", "answered 503")
+		if posts != webhookTries {
+			t.Errorf("%d posts, want %d", posts, webhookTries)
+		}
+	})
+}
+
+func TestWebhookTimeoutIsForOneAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		posts := 0
+		webhook := &NotifierWebhook{URL: "http://pager", Timeout: s(1), client: &nethttp.Client{Transport: roundTrip(
+			func(request *nethttp.Request) (*nethttp.Response, error) {
+				if posts++; posts > 1 {
+					return &nethttp.Response{StatusCode: 200, Body: nethttp.NoBody}, nil
+				}
+				<-request.Context().Done()
+				return nil, request.Context().Err()
+			})}}
+		if err := webhook.Notify(t.Context(), notify.Message{}); err != nil || posts != 2 {
+			t.Errorf("%d posts, %v; want a second one after the first had no answer in time", posts, err)
+		}
+	})
+}
+
+func TestWebhookStops(t *testing.T) {
+	address, underWay := silent(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- (&NotifierWebhook{URL: address}).Notify(ctx, notify.Message{}) }()
+	for !underWay() {
+		runtime.Gosched()
+	}
 	cancel()
-	err := (&NotifierWebhook{URL: address}).Notify(ctx, notify.Message{})
-	wantError(t, err, address, "canceled")
+	wantError(t, <-ended, address, "canceled")
+}
+
+func TestWebhookMistakes(t *testing.T) {
 	wantError(t, (&NotifierWebhook{}).Validate(), "url is missing")
 	wantError(t, (&NotifierWebhook{URL: "x"}).Validate(), "not a URL")
-	if !strings.HasPrefix(address, "http://127.0.0.1:") {
-		t.Errorf("the test's service is at %s", address)
-	}
 }

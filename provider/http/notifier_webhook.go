@@ -29,6 +29,8 @@ type NotifierWebhook struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// Timeout is for one attempt; 10s where not said.
 	Timeout jenner.Duration `json:"timeout,omitempty"`
+
+	client *nethttp.Client // plainClient where nil
 }
 
 const webhookTries = 5
@@ -65,7 +67,11 @@ func (n *NotifierWebhook) post(ctx context.Context, message notify.Message) erro
 		request.Header.Set(name, value)
 	}
 	request.Header.Set("Idempotency-Key", message.Key)
-	response, err := plainClient.Do(request)
+	client := plainClient
+	if n.client != nil {
+		client = n.client
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func program(t *testing.T, as string, flags ...string) jenner.Target {
 	dir := t.TempDir()
 	target := jenner.Target{Kind: "process", Name: "shop", Dir: dir, Params: jenner.Params{
 		"start": jenner.Raw(command(flags...)), "pidfile": jenner.Raw("run/shop.pid"),
-		"env": jenner.Raw(map[string]string{role: as}), "grace": jenner.Raw("10s"),
+		"env": jenner.Raw(map[string]string{role: as, "GORACE": "atexit_sleep_ms=0"}), "grace": jenner.Raw("10s"),
 	}}
 	if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
 		t.Fatal(err)

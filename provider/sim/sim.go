@@ -1,0 +1,70 @@
+// Package sim is a fake world with knobs: services that live, hang, answer late or not at all, and that need each other.
+//
+// It is for tests and simulations only: whole incidents run against it in milliseconds, under a clock that the test
+// holds. It is not for anything real, and no program of Jenner's own has it among its providers.
+//
+// Because a catalog builds its values without arguments, the worlds stand in a registry of the process, by id; a target
+// of kind sim names its world and, by its own name, the service there:
+//
+//	targets: [{kind: sim, name: checkout, world: story-7}]
+//	probes:  [{name: ready, answer: {world: story-7}, every: 250ms}]
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/catalog"
+	"github.com/jenner-heal/jenner/internal/strict"
+)
+
+// Provider is the table that every file of this package adds itself to.
+var Provider = &catalog.Provider{Name: "sim", Doc: "A fake world, for tests and simulations", Kinds: []string{"sim"}}
+
+func init() {
+	Provider.Target("sim", "One service of a fake world", func() any { return &Target{} })
+}
+
+// Target is what a target of kind sim needs to know besides its name, which is that of the world's service.
+type Target struct {
+	// World is the id that the world was made with.
+	World string `json:"world"`
+}
+
+// Validate asks for a world.
+func (t *Target) Validate() error {
+	if t.World == "" {
+		return errors.New("world is missing; write the id of the fake world")
+	}
+	return nil
+}
+
+// worlds are those of this process by id.
+var worlds = struct {
+	sync.Mutex
+	byID map[string]*World
+}{byID: map[string]*World{}}
+
+func worldOf(id string) (*World, error) {
+	worlds.Lock()
+	defer worlds.Unlock()
+	if world, known := worlds.byID[id]; known {
+		return world, nil
+	}
+	return nil, jenner.Permanent(fmt.Errorf("there is no fake world %q in this process", id), "make it with sim.NewWorld first")
+}
+
+// find gives the world of a target, in which a service of the target's name stands.
+func find(target jenner.Target) (*World, error) {
+	var params Target
+	for _, problem := range strict.Params(target.Params, &params) {
+		return nil, jenner.Permanent(fmt.Errorf("target %s: %s", target.Ref(), problem.Message), "")
+	}
+	world, err := worldOf(params.World)
+	if err != nil {
+		return nil, err
+	}
+	return world, world.Has(target.Name)
+}

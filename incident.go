@@ -131,8 +131,19 @@ const (
 // NoBounds is what a check of an SLI saw where nothing is declared and nothing learned yet.
 const NoBounds = "no steady bounds yet"
 
+// CheckKind says what was looked at.
+type CheckKind string
+
+// The kinds of checks.
+const (
+	CheckProbe CheckKind = "probe"
+	CheckAlert CheckKind = "alert"
+	CheckSLI   CheckKind = "sli"
+)
+
 // Check is one check after the act.
 type Check struct {
+	Kind    CheckKind    `json:"kind"`
 	Name    string       `json:"name"`
 	Outcome CheckOutcome `json:"outcome"`
 	Saw     string       `json:"saw,omitempty"`

@@ -39,7 +39,7 @@ func ParseDuration(text string) (Duration, error) {
 		}
 		total += number * float64(durationUnit[part[2]])
 	}
-	if total > math.MaxInt64 {
+	if total >= math.MaxInt64 {
 		return 0, fmt.Errorf("%q is too long; the longest duration is about 292 years", text)
 	}
 	return Duration(total), nil

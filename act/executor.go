@@ -146,10 +146,8 @@ func (e *Executor) prepare(ctx context.Context, order Order) (jenner.Intent, err
 	if err := e.held(order); err != nil {
 		return intent, err
 	}
-	if checker, ok := order.Action.(Checker); ok {
-		if err := checker.Check(ctx, order.Call); err != nil {
-			return intent, fmt.Errorf("%s%s is not possible now: %w", order.Name, on(order.Call.Target), err)
-		}
+	if err := possible(ctx, order); err != nil {
+		return intent, err
 	}
 	if keeper, ok := order.Action.(Checkpointer); ok {
 		checkpoint, err := keeper.Checkpoint(ctx, order.Call)
@@ -159,6 +157,17 @@ func (e *Executor) prepare(ctx context.Context, order Order) (jenner.Intent, err
 		intent.Checkpoint = checkpoint
 	}
 	return intent, nil
+}
+
+// possible checks the precondition on the live target. It is asked right before each effect, also before one that was
+// intended by an earlier process.
+func possible(ctx context.Context, order Order) error {
+	if checker, ok := order.Action.(Checker); ok {
+		if err := checker.Check(ctx, order.Call); err != nil {
+			return fmt.Errorf("%s%s is not possible now: %w", order.Name, on(order.Call.Target), err)
+		}
+	}
+	return nil
 }
 
 func undoOf(order Order) string {
@@ -200,6 +209,9 @@ func (e *Executor) settle(ctx context.Context, order Order, stored jenner.Intent
 		if err := e.held(order); err != nil {
 			return stored, err
 		}
+		if err := possible(ctx, order); err != nil {
+			return e.finish(ctx, order, stored, err)
+		}
 		return e.carryOut(ctx, order, stored)
 	}
 	return e.finish(ctx, order, stored, jenner.ForHuman(
@@ -226,6 +238,9 @@ func (e *Executor) carryOut(ctx context.Context, order Order, intent jenner.Inte
 	}
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return intent, context.Cause(ctx) // the program stops; the next start asks what happened
+	}
+	if err != nil && order.Undoing && jenner.NextAfter(err) == jenner.TryAgain {
+		return intent, err // the intent stays open: a result would be the answer to every later try
 	}
 	intent.Summary, intent.Changed = result.Summary, result.Changed && err == nil
 	if result.Output != nil {
@@ -357,6 +372,18 @@ func (e *Executor) Undo(ctx context.Context, order Order, done jenner.Intent) (U
 		return Undone{}, err
 	}
 	return Undone{Note: result.Summary}, nil
+}
+
+// Foreign tells whether a done effect may not be taken back, because somebody else changed the target since, and says
+// so in one line. An undo that was begun before is ours: it has changed the target itself.
+func (e *Executor) Foreign(ctx context.Context, order Order, done jenner.Intent) (string, bool, error) {
+	_, err := e.Journal.Intent(ctx, done.Key+"/undo")
+	if err == nil || !errors.Is(err, jenner.ErrNotFound) {
+		return "", false, err
+	}
+	order.Call.Checkpoint = done.Checkpoint
+	note, foreign := e.foreign(ctx, order, done)
+	return note, foreign, nil
 }
 
 // foreign tells whether the target is not any more as the effect left it.

@@ -49,6 +49,9 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 	}
 	step := run.Runbook.Steps[run.Next]
 	record := pending(run, step, s.Executor.Now())
+	if record.Attempts > 0 && s.Executor.Now().Before(record.EndedAt) {
+		return Stepped{Move: MoveWait, At: record.EndedAt, Note: again(step, record)}, nil // woken before its time
+	}
 	wanted, err := s.wanted(incident, step)
 	if err != nil || !wanted {
 		return s.skip(run, record, err), nil
@@ -66,12 +69,16 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 	if ctx.Err() != nil {
 		return Stepped{}, context.Cause(ctx)
 	}
-	if at, again := s.retry(step, record, err); again {
+	if at, follows := s.retry(step, record, err); follows {
+		record.EndedAt, record.Error = at, err.Error()
 		keep(run, *record)
-		return Stepped{Move: MoveWait, At: at,
-			Note: fmt.Sprintf("step %s failed (%v); attempt %d follows", step.Name, err, record.Attempts+1)}, nil
+		return Stepped{Move: MoveWait, At: at, Note: again(step, record)}, nil
 	}
 	return s.ended(run, record, intent, err), nil
+}
+
+func again(step jenner.Step, record *jenner.StepRecord) string {
+	return fmt.Sprintf("step %s failed (%s); attempt %d follows", step.Name, record.Error, record.Attempts+1)
 }
 
 // patience is how long an action may take where its step does not say: one that only looks has a timeout of its own.
@@ -82,7 +89,8 @@ func patience(action Action) time.Duration {
 	return time.Minute
 }
 
-// pending is the record of the step at hand: a new one, or the one that an earlier attempt left.
+// pending is the record of the step at hand: a new one, or the one that an earlier attempt left. Between two attempts its
+// EndedAt is when the next one may begin, so that neither a restart nor a wake of the line makes it begin sooner.
 func pending(run *jenner.Run, step jenner.Step, now time.Time) *jenner.StepRecord {
 	if len(run.Steps) > run.Next {
 		record := run.Steps[run.Next]
@@ -134,6 +142,11 @@ func (s *Stepper) skip(run *jenner.Run, record *jenner.StepRecord, err error) St
 	return Stepped{Move: MoveOn, Record: record}
 }
 
+// Key names one attempt of one step of a run for ever; attempts count from 0.
+func Key(run *jenner.Run, step, attempt int) string {
+	return fmt.Sprintf("%s/%d-%s#%d", run.ID, step, run.Runbook.Steps[step].Name, attempt)
+}
+
 // order makes the effect of a step, with the key that names this attempt for ever.
 func (s *Stepper) order(ctx context.Context, incident *jenner.Incident, step jenner.Step, record *jenner.StepRecord) (Order, error) {
 	run, docs := incident.Run(), s.Docs()
@@ -147,7 +160,7 @@ func (s *Stepper) order(ctx context.Context, incident *jenner.Incident, step jen
 	}
 	subject, _ := docs.Service(incident.Service)
 	record.Action, record.Service, record.Target = full, service.Name, target.Ref()
-	record.Key = fmt.Sprintf("%s/%d-%s#%d", run.ID, run.Next, step.Name, record.Attempts)
+	record.Key = Key(run, run.Next, record.Attempts)
 	order := Order{Name: full, Action: action, Params: step.Params, By: incident.ID, Call: Call{
 		Key: record.Key, Incident: incident.ID, Run: run.ID, Step: step.Name, Service: service, Target: target,
 		Subject: subject, Host: s.Host(incident)}}
@@ -202,8 +215,8 @@ func Allowed(ctx context.Context, order Order, radius jenner.BlastRadius) (map[s
 	return map[string]int{size.Unit: allowed}, nil
 }
 
-// retry tells whether and when a failed attempt is followed by another one. The number of attempts is kept with the
-// run and the time with the record, so that a restart loses neither.
+// retry tells whether and when a failed attempt is followed by another one. Both the number of attempts and the time are
+// kept with the run, so that a restart loses neither.
 func (s *Stepper) retry(step jenner.Step, record *jenner.StepRecord, err error) (time.Time, bool) {
 	record.Attempts++
 	if err == nil || step.Retry == nil || jenner.NextAfter(err) != jenner.TryAgain || record.Attempts >= step.Retry.Attempts {
@@ -223,7 +236,7 @@ func backOff(retry jenner.Retry, attempts int, chance float64) time.Duration {
 // ended closes a step.
 func (s *Stepper) ended(run *jenner.Run, record *jenner.StepRecord, intent jenner.Intent, err error) Stepped {
 	record.EndedAt, record.Summary, record.Output, record.Changed = s.Executor.Now(), intent.Summary, intent.Output, intent.Changed
-	record.Status = jenner.StepPassed
+	record.Status, record.Error = jenner.StepPassed, ""
 	move := MoveOn
 	if err != nil {
 		record.Status, record.Error = jenner.StepFailed, err.Error()
@@ -274,14 +287,18 @@ func (s *Stepper) undo(ctx context.Context, incident *jenner.Incident, step jenn
 	service, _ := s.Docs().Service(record.Service)
 	call := Call{Key: record.Key, Incident: incident.ID, Run: incident.Run().ID, Step: record.Name, Service: service,
 		Target: done.Target, Host: s.Host(incident)}
-	if step.Undo != nil {
-		return s.explicitUndo(during, incident, *step.Undo, call)
-	}
 	_, action, err := s.Action(done.Action, done.Target.Kind, done.Params)
 	if err != nil {
 		return Undone{}, err
 	}
-	return s.Executor.Undo(during, Order{Name: done.Action, Action: action, Params: done.Params, By: incident.ID, Call: call}, done)
+	order := Order{Name: done.Action, Action: action, Params: done.Params, By: incident.ID, Call: call}
+	if step.Undo == nil {
+		return s.Executor.Undo(during, order, done)
+	}
+	if note, foreign, err := s.Executor.Foreign(during, order, done); err != nil || foreign {
+		return Undone{Kept: foreign, Note: note}, err
+	}
+	return s.explicitUndo(during, incident, *step.Undo, call)
 }
 
 // explicitUndo does what the runbook says instead of the action's own undo.

@@ -20,7 +20,7 @@ import (
 const KillSwitchFile = "kill-switch"
 
 // killSwitchLook is how often the file is looked at for what is in flight. What is not begun yet looks by itself.
-const killSwitchLook = 20 * time.Millisecond
+const killSwitchLook = 40 * time.Millisecond
 
 // Holds are the kill switch and the holds on single services. It is safe for concurrent use.
 type Holds struct {

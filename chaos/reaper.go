@@ -73,18 +73,22 @@ type Reaper struct {
 	Command []string // this program, as a reaper
 	Log     string   // file for what the reaper has to say
 
-	mu   sync.Mutex
-	pipe *os.File
-	cmd  *exec.Cmd
+	mu    sync.Mutex
+	pipe  *os.File
+	ended chan struct{} // closed when the process has ended; nil before the first start
+	err   error         // how it ended
 }
 
 // Start starts the reaper in a session of its own, so that no Ctrl-C and no closed terminal reaches it. It does
-// nothing where it runs already.
+// nothing where it runs already; one that somebody ended is started anew.
 func (r *Reaper) Start() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cmd != nil {
+	if r.runs() {
 		return nil
+	}
+	if r.pipe != nil {
+		r.pipe.Close()
 	}
 	log, err := os.OpenFile(r.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -103,22 +107,46 @@ func (r *Reaper) Start() error {
 		ours.Close()
 		return fmt.Errorf("cannot start the reaper: %w", err)
 	}
-	r.pipe, r.cmd = ours, cmd
+	r.pipe, r.ended, r.err = ours, make(chan struct{}), nil
+	go func(ended chan struct{}) {
+		err := cmd.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.err = err
+		close(ended)
+	}(r.ended)
 	return nil
+}
+
+func (r *Reaper) runs() bool {
+	if r.ended == nil {
+		return false
+	}
+	select {
+	case <-r.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // Stop lets the reaper finish what is left, and waits for it.
 func (r *Reaper) Stop() error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cmd == nil {
+	ended := r.ended
+	if ended != nil {
+		r.pipe.Close()
+	}
+	r.mu.Unlock()
+	if ended == nil {
 		return nil
 	}
-	r.pipe.Close()
-	err := r.cmd.Wait()
-	r.cmd = nil
-	if err != nil {
-		return fmt.Errorf("the reaper could not undo everything; see %s: %w", r.Log, err)
+	<-ended
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = nil
+	if r.err != nil {
+		return fmt.Errorf("the reaper could not undo everything; see %s: %w", r.Log, r.err)
 	}
 	return nil
 }

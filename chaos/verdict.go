@@ -108,6 +108,9 @@ func harm(facts Facts) (jenner.Verdict, []string) {
 }
 
 func alone(facts Facts) (jenner.Verdict, []string) {
+	if facts.Experiment.Control && facts.Control == nil {
+		return jenner.VerdictInconclusive, []string{"the control arm that the experiment asks for was not run"}
+	}
 	if facts.Control != nil && facts.Control.RecoveredAlone {
 		return jenner.VerdictNotNeeded, []string{"without remediation it recovered by itself: " + facts.Control.Note}
 	}

@@ -219,7 +219,7 @@ func (s *Steady) boundsOf(service string, written jenner.SLI, sli string) (Bound
 func (s *Steady) Check(service jenner.Service, t jenner.Telemetry, ctx context.Context) []jenner.Check {
 	checks := make([]jenner.Check, 0, len(service.SLIs))
 	for _, sli := range service.SLIs {
-		check := jenner.Check{Name: "sli " + sli.Name, Outcome: jenner.Inconclusive, Saw: jenner.NoBounds}
+		check := jenner.Check{Kind: jenner.CheckSLI, Name: "sli " + sli.Name, Outcome: jenner.Inconclusive, Saw: jenner.NoBounds}
 		s.mu.Lock()
 		bounds, known := s.boundsOf(service.Name, sli, sli.Name)
 		s.mu.Unlock()

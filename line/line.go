@@ -171,6 +171,7 @@ func (l *Line[S]) Create(ctx context.Context, id, subject string, state S, notes
 		return err
 	}
 	if l.Committed != nil {
+		change.Record.Version++
 		l.Committed(change)
 	}
 	return nil

@@ -22,9 +22,10 @@ type Runner struct {
 	wake    chan struct{}
 	logger  *slog.Logger
 
-	mu   sync.Mutex
-	busy map[key]*flight
-	wait sync.WaitGroup
+	mu      sync.Mutex
+	busy    map[key]*flight
+	stopped bool // Run has ended: nothing is begun any more
+	wait    sync.WaitGroup
 }
 
 type key struct{ line, id string }
@@ -43,7 +44,7 @@ func NewRunner(workers int, logger *slog.Logger, lines ...Reconciler) *Runner {
 
 // Run works until ctx ends, and returns when the last worker has stopped.
 func (r *Runner) Run(ctx context.Context) {
-	defer r.wait.Wait()
+	defer r.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -57,12 +58,20 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
+func (r *Runner) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.wait.Wait()
+}
+
 // scan starts what is due and tells how long nothing else will be.
 func (r *Runner) scan(ctx context.Context) time.Duration {
 	rest := rescan
 	for _, l := range r.lines {
 		// More than there are workers, since some of the due ones are with a worker already.
-		ids, next, err := l.DueIDs(ctx, 4*cap(r.workers))
+		limit := 4 * cap(r.workers)
+		ids, next, err := l.DueIDs(ctx, limit)
 		if err != nil {
 			if ctx.Err() == nil {
 				r.logger.Error("cannot ask the store what is due", "line", l.LineName(), "error", err)
@@ -72,7 +81,8 @@ func (r *Runner) scan(ctx context.Context) time.Duration {
 		for _, id := range ids {
 			r.start(ctx, l, id, false)
 		}
-		if !next.IsZero() {
+		// Where the limit cut them off, those beyond it are due already, and the next flight that ends asks again.
+		if !next.IsZero() && len(ids) < limit {
 			rest = min(rest, max(time.Until(next), time.Millisecond))
 		}
 	}
@@ -100,7 +110,7 @@ func (r *Runner) start(ctx context.Context, l Reconciler, id string, again bool)
 	k := key{l.LineName(), id}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || r.stopped {
 		return
 	}
 	if flying, ok := r.busy[k]; ok {
@@ -112,10 +122,12 @@ func (r *Runner) start(ctx context.Context, l Reconciler, id string, again bool)
 	r.wait.Go(func() {
 		select {
 		case r.workers <- struct{}{}:
-			defer func() { <-r.workers }()
 		case <-ctx.Done():
+			r.forget(k)
+			return
 		}
 		r.work(ctx, l, k, flying)
+		<-r.workers
 		r.Scan()
 	})
 }
@@ -126,6 +138,7 @@ func (r *Runner) work(ctx context.Context, l Reconciler, k key, flying *flight) 
 		due, err := l.Reconcile(ctx, k.id)
 		if err != nil && !conflict(err) && ctx.Err() == nil {
 			r.logger.Error("a step could not be made", "line", k.line, "id", k.id, "error", err)
+			r.rest(ctx) // with the id still taken, so that nobody else tries meanwhile
 		}
 		now := ctx.Err() == nil && err == nil && !due.IsZero() && time.Until(due) <= 0
 		r.mu.Lock()
@@ -134,13 +147,16 @@ func (r *Runner) work(ctx context.Context, l Reconciler, k key, flying *flight) 
 		if !now && !again {
 			delete(r.busy, k)
 			r.mu.Unlock()
-			if err != nil && ctx.Err() == nil {
-				r.rest(ctx)
-			}
 			return
 		}
 		r.mu.Unlock()
 	}
+}
+
+func (r *Runner) forget(k key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.busy, k)
 }
 
 // rest keeps a store that refuses everything from being asked without pause.

@@ -74,6 +74,10 @@ func (l *Lab) guarded(ctx context.Context, step *drillStep) (line.Next, bool) {
 			return l.abort(step, fmt.Sprintf("%s stopped Jenner", hold.By)), true
 		}
 	}
+	if len(step.State.Faults) > 0 && step.State.InjectedAt.Before(l.Started) {
+		// Whoever starts takes back what is left, so that what is seen from here on says nothing about the runbook.
+		return l.abort(step, "Jenner was started anew while the fault was on"), true
+	}
 	for _, expression := range step.State.Experiment.AbortIf {
 		if why, yes := l.abortIf(expression, step); yes {
 			return l.abort(step, why), true
@@ -278,7 +282,7 @@ func (l *Lab) verdict(step *drillStep) line.Next {
 	drill.Result.Measured = drill.Rise
 	step.Note("verdict", fmt.Sprintf("%s: %v", verdict, reasons), drill.Result)
 	step.Audit("verdict", drill.Result)
-	step.Proof(learn.ProofFrom(*drill, l.Docs())...)
+	step.Proof(learn.ProofFrom(l.withFaults(*drill), l.Docs())...)
 	drill.Results = append(drill.Results, drill.Result)
 	if drill.Round < max(1, drill.Experiment.Repeat) && drill.Aborted == "" && drill.Residue == "" {
 		again := jenner.Drill{ID: drill.ID, Experiment: drill.Experiment, Round: drill.Round + 1, StartedAt: step.Now, Results: drill.Results}

@@ -44,6 +44,22 @@ func (l *Lab) injectAll(ctx context.Context, step *drillStep) error {
 	return nil
 }
 
+// withFaults is the drill with the faults that its experiment is about: those it has injected are gone by its end.
+func (l *Lab) withFaults(drill jenner.Drill) jenner.Drill {
+	drill.Faults = nil
+	at, _ := l.Docs().Service(drill.Experiment.Service)
+	for _, spec := range drill.Experiment.Faults {
+		service, target, err := l.Docs().Target(spec.Target, at)
+		if err != nil {
+			continue // nothing is proved about what is not in the files any more
+		}
+		if full, _, err := l.Injector.Build(spec.Fault, target.Kind, spec.Params); err == nil {
+			drill.Faults = append(drill.Faults, jenner.FaultRecord{Fault: full, Service: service, Target: target})
+		}
+	}
+	return drill
+}
+
 func (l *Lab) faultEntry(drill *jenner.Drill, until time.Time) jenner.LedgerEntry {
 	entry := jenner.LedgerEntry{ID: fmt.Sprintf("%s/%s/%d", drill.ID, drill.Arm, drill.Round), Kind: jenner.LedgerFault,
 		At: drill.InjectedAt, Until: until, By: drill.ID, Service: drill.Experiment.Service}
@@ -380,9 +396,23 @@ func (l *Lab) facts(step *drillStep) chaos.Facts {
 		if !incident.ActedAt.IsZero() {
 			facts.Touched = append(facts.Touched, rootOf(incident))
 		}
+		facts.Touched = append(facts.Touched, touched(incident)...)
 	}
 	facts.Incident, _ = l.joined(ctx, drill)
 	return facts
+}
+
+// touched are the services that the incident's steps changed something of.
+func touched(incident jenner.Incident) []string {
+	var services []string
+	for _, run := range incident.Runs {
+		for _, record := range run.Steps {
+			if record.Changed && !slices.Contains(services, record.Service) {
+				services = append(services, record.Service)
+			}
+		}
+	}
+	return services
 }
 
 func rootOf(incident jenner.Incident) string {

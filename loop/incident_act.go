@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,56 +22,91 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 		return line.Next{}, jenner.ForHuman(errNoRun, "")
 	}
 	standing := w.look(incident)
-	if incident.ActedAt.IsZero() && len(run.Steps) == 0 {
-		// Nothing was touched yet. What has cleared meanwhile needs nothing; what is not known is no reason to act.
+	_, begun, err := w.begun(ctx, run)
+	if err != nil {
+		return line.Next{}, err
+	}
+	if !begun {
+		// This run has touched nothing yet. What has cleared meanwhile needs nothing; what is not known is no reason to
+		// act. Once it has, it goes on: the alert may have cleared because of it.
 		switch standing {
 		case allClear:
+			run.State = jenner.RunCompleted
 			return w.cleared(step), nil
 		case notKnown:
-			if !w.begun(ctx, run) {
-				return w.blind(ctx, step), nil
-			}
+			return w.blind(ctx, step), nil
 		}
-	}
-	if incident.ActedAt.IsZero() {
-		incident.ActedAt = step.Now
 	}
 	stepped, err := w.Stepper.Next(ctx, incident)
 	if err != nil {
 		return line.Next{}, err
 	}
 	step.Now = w.Now()
+	if err := w.acted(ctx, incident); err != nil {
+		return line.Next{}, err
+	}
+	return w.stepped(ctx, step, stepped), nil
+}
+
+// stepped follows what a step came to.
+func (w *World) stepped(ctx context.Context, step *incidentStep, stepped act.Stepped) line.Next {
+	incident, run := step.State, step.State.Run()
 	if stepped.Record != nil {
 		step.Note("step", describe(*stepped.Record), stepped.Record)
 		step.Audit("step", stepped.Record)
 	}
 	switch stepped.Move {
 	case act.MoveOn:
-		return line.Go(jenner.PhaseActing), nil
+		run.Error = ""
+		return line.Go(jenner.PhaseActing)
 	case act.MoveWait:
-		step.Note("wait", stepped.Note, nil)
-		return line.Later(stepped.At), nil
+		if run.Error != stepped.Note { // a wait that goes on for the same reason says nothing new
+			run.Error = stepped.Note
+			step.Note("wait", stepped.Note, nil)
+		}
+		return line.Later(stepped.At)
 	case act.MoveDone:
-		run.State, run.EndedAt = jenner.RunCompleted, step.Now
+		run.State, run.EndedAt, run.Error = jenner.RunCompleted, step.Now, ""
 		w.AskNow(incident.Service)
-		return line.Go(jenner.PhaseVerifying), nil
+		return line.Go(jenner.PhaseVerifying)
 	case act.MoveFailed:
 		run.EndedAt = step.Now
 		step.Ledger(w.closed(incident, run, string(jenner.Failed), step.Now))
 		step.Note("run", "the run failed and is taken back: "+run.Error, nil)
-		return line.Go(jenner.PhaseUndoing), nil
+		return line.Go(jenner.PhaseUndoing)
 	}
-	return w.escalate(ctx, step, "a step is in an unknown state: "+run.Error), nil
+	return w.escalate(ctx, step, "a step is in an unknown state: "+run.Error)
 }
 
-// begun tells whether the first step's intent is on disk: then it is too late not to begin.
-func (w *World) begun(ctx context.Context, run *jenner.Run) bool {
-	if len(run.Runbook.Steps) == 0 {
-		return false
+// begun is when the run's first effect was intended; false where it has touched nothing yet. The journal knows that also
+// where the process died before the incident did. Steps that only look have no intent.
+func (w *World) begun(ctx context.Context, run *jenner.Run) (time.Time, bool, error) {
+	for i := range min(run.Next+1, len(run.Runbook.Steps)) {
+		attempts := 0
+		if i < len(run.Steps) {
+			attempts = run.Steps[i].Attempts
+		}
+		for attempt := range attempts + 1 {
+			intent, err := w.Stepper.Executor.Journal.Intent(ctx, act.Key(run, i, attempt))
+			switch {
+			case err == nil:
+				return intent.At, true, nil
+			case !errors.Is(err, jenner.ErrNotFound):
+				return time.Time{}, false, jenner.Retryable(fmt.Errorf("the journal cannot be read: %w", err), "")
+			}
+		}
 	}
-	key := fmt.Sprintf("%s/0-%s#0", run.ID, run.Runbook.Steps[0].Name)
-	_, err := w.Stepper.Executor.Journal.Intent(ctx, key)
-	return err == nil
+	return time.Time{}, false, nil
+}
+
+// acted keeps when the incident's first effect was intended.
+func (w *World) acted(ctx context.Context, incident *jenner.Incident) error {
+	if !incident.ActedAt.IsZero() {
+		return nil
+	}
+	at, _, err := w.begun(ctx, incident.Run())
+	incident.ActedAt = at
+	return err
 }
 
 func describe(record jenner.StepRecord) string {
@@ -102,8 +138,11 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 		ActionEnded: run.EndedAt, Telemetry: w.Telemetry, Steady: w.Steady})
 	if incident.Verification.Outcome != jenner.Passed {
 		incident.HealthySince = time.Time{}
-		if step.Now.Sub(run.EndedAt) < incident.Policy.VerificationWindow.Or(time.Minute) {
+		if step.Now.Sub(w.watchedSince(run.EndedAt)) < incident.Policy.VerificationWindow.Or(time.Minute) {
 			return line.Later(step.Now.Add(poll)), nil
+		}
+		if unmeasured(incident.Verification) {
+			return w.unmeasured(step), nil
 		}
 		return w.notHealed(ctx, step), nil
 	}
@@ -115,6 +154,37 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 		return line.Later(step.Now.Add(poll)), nil
 	}
 	return w.healed(step), nil
+}
+
+// unmeasured tells whether all that could be looked at is well, and only SLIs have no numbers, as those of a service that
+// nobody calls.
+func unmeasured(verification jenner.Verification) bool {
+	proven := false
+	for _, check := range verification.Checks {
+		proven = proven || check.Outcome == jenner.Passed
+		if check.Outcome != jenner.Passed && check.Kind != jenner.CheckSLI {
+			return false
+		}
+	}
+	return proven && verification.Outcome == jenner.Inconclusive
+}
+
+// unmeasured ends without a claim: the trouble is gone, but health was not verified, so it resets no attempts and
+// proves nothing.
+func (w *World) unmeasured(step *incidentStep) line.Next {
+	incident, run := step.State, step.State.Run()
+	step.Ledger(w.closed(incident, run, string(jenner.Inconclusive), step.Now))
+	step.Audit("verification", incident.Verification)
+	return w.end(step, jenner.PhaseResolved, fmt.Sprintf("the trouble is gone after %s, but health could not be verified: %s",
+		run.Runbook.Name, failing(incident.Verification)))
+}
+
+// watchedSince is since when this process could see what came of something: while no process ran, nobody looked.
+func (w *World) watchedSince(at time.Time) time.Time {
+	if w.Started.After(at) {
+		return w.Started
+	}
+	return at
 }
 
 // notHealed takes back what did not help, and lets the next runbook try.
@@ -186,7 +256,7 @@ func (w *World) watch(ctx context.Context, step *incidentStep) (line.Next, error
 		w.page(ctx, step, fmt.Sprintf("%s still runs on the mitigation %s since %s", incident.Service, run.Runbook.Name,
 			run.EndedAt.Format(time.DateTime)))
 	}
-	return line.Later(step.Now.Add(poll)), nil
+	return line.Later(step.Now.Add(idle)), nil
 }
 
 // mitigationPatience is how long a service may be sick while a mitigation is on before it is taken back as useless.
@@ -212,6 +282,8 @@ func (w *World) undo(ctx context.Context, step *incidentStep) (line.Next, error)
 	record, err := w.Stepper.UndoNext(ctx, incident)
 	if err != nil {
 		if jenner.NextAfter(err) == jenner.TryAgain {
+			// It is tried on, for as long as it takes; but what was changed is still there, and somebody must know.
+			w.page(ctx, step, fmt.Sprintf("%s: what %s changed could not be taken back yet: %v", incident.Service, run.Runbook.Name, err))
 			return line.Next{}, err
 		}
 		return w.escalate(ctx, step, "what "+run.Runbook.Name+" changed could not be taken back: "+err.Error()), nil
@@ -225,6 +297,11 @@ func (w *World) undo(ctx context.Context, step *incidentStep) (line.Next, error)
 	if run.State == jenner.RunCompleted { // a mitigation that has done its work
 		run.State = jenner.RunUndone
 		return w.end(step, jenner.PhaseResolved, run.Runbook.Name+" kept it healthy until it could be taken back; verified"), nil
+	}
+	for _, record := range run.Steps {
+		if record.Status == jenner.StepUndone {
+			run.State = jenner.RunUndone
+		}
 	}
 	return w.nextRunbook(ctx, step), nil
 }

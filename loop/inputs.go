@@ -8,6 +8,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/decide"
 	"github.com/jenner-heal/jenner/diagnose"
+	"github.com/jenner-heal/jenner/learn"
 )
 
 // decideInput gathers every number that the guards look at. The guards themselves look nowhere else.
@@ -24,14 +25,14 @@ func (w *World) decideInput(ctx context.Context, step *incidentStep) (decide.Inp
 	if err != nil {
 		return decide.Input{}, jenner.Retryable(err, "")
 	}
-	proofs, err := w.Store.Proofs(ctx)
+	proofs, err := w.proofs(ctx)
 	if err != nil {
 		return decide.Input{}, jenner.Retryable(err, "")
 	}
 	return decide.Input{Now: step.Now, Policy: incident.Policy, Runbook: book, Service: service, Target: target.Ref(),
 		Cause: cause, Incident: *incident, Alerts: incident.Alerts, Holds: w.Holds(), Ledger: ledger,
 		Dependencies: w.dependencies(service), Siblings: w.siblings(service), Proofs: current(proofs, docs),
-		Versions:     map[string]string{"service": jenner.Hash(service), "runbook": jenner.Hash(book)},
+		Versions:     map[string]string{learn.VersionService: jenner.Hash(service), learn.VersionRunbook: jenner.Hash(book)},
 		TelemetryAge: w.telemetryAge(service, step.Now)}, nil
 }
 
@@ -51,6 +52,21 @@ func current(proofs []jenner.Proof, docs *jenner.Documents) []jenner.Proof {
 		found = append(found, proof)
 	}
 	return found
+}
+
+// proofs are the proofs that were kept. The guard compares the documents as they stand with those of the proof; which
+// experiment it was is the proof's own matter, so its version is compared here, and left out where it is the same.
+func (w *World) proofs(ctx context.Context) ([]jenner.Proof, error) {
+	proofs, err := w.Store.Proofs(ctx)
+	for i, proof := range proofs {
+		for _, experiment := range w.Docs().Experiments {
+			if experiment.Name == proof.Experiment && jenner.Hash(experiment) == proof.Versions[learn.VersionExperiment] {
+				proofs[i].Versions = maps.Clone(proof.Versions)
+				delete(proofs[i].Versions, learn.VersionExperiment)
+			}
+		}
+	}
+	return proofs, err
 }
 
 type errGone string
@@ -105,9 +121,15 @@ func (w *World) siblings(service jenner.Service) decide.Siblings {
 	return siblings
 }
 
-// telemetryAge is how long ago anything at all was last heard about a service.
+// telemetryAge is how long ago anything at all was last heard about a service: an answer of a probe, or an alert, which is
+// all there is of a service that somebody else watches.
 func (w *World) telemetryAge(service jenner.Service, now time.Time) time.Duration {
 	var newest time.Time
+	for _, alert := range w.Board.Firing(service.Name) {
+		if alert.SeenAt.After(newest) {
+			newest = alert.SeenAt
+		}
+	}
 	for _, state := range w.Telemetry.Probes(service.Name) {
 		if state.At.After(newest) {
 			newest = state.At

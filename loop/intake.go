@@ -21,6 +21,7 @@ type Intake struct {
 	open   map[string]string    // service to the open incident
 	closed map[string]episode   // fingerprint to the incident that dealt with it
 	ended  map[string]time.Time // incident to when it ended
+	sick   map[string]string    // service to the incident that it last was a symptom of
 }
 
 // episode is one time that an alert fired. An alert that fires on, after its incident has ended, is not a new one.
@@ -37,7 +38,7 @@ const symptomGrace = 5 * time.Second
 // NewIntake makes an intake over the records that are open or ended lately.
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
 	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{},
-		ended: map[string]time.Time{}}
+		ended: map[string]time.Time{}, sick: map[string]string{}}
 	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-time.Hour))
 	if err != nil {
 		return nil, err
@@ -66,6 +67,9 @@ func (in *Intake) keep(record jenner.Record) {
 		return
 	}
 	in.ended[record.ID] = record.Updated
+	if incident.SymptomOf != "" {
+		in.sick[record.Subject] = incident.SymptomOf
+	}
 	for _, alert := range incident.Alerts {
 		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, phase: record.Phase,
 			endedAt: record.Updated, rootOf: incident.SymptomOf}
@@ -124,8 +128,15 @@ func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
 	}
 }
 
-// dealtWith tells whether an incident that has ended dealt with this very episode of the alert.
+// dealtWith tells whether an incident that has ended dealt with this very episode of the alert, or whether the service
+// is known as a symptom of one that goes on.
 func (in *Intake) dealtWith(alert jenner.Alert) bool {
+	if root, symptom := in.sick[alert.Service]; symptom {
+		if in.explained(alert, root) {
+			return true
+		}
+		delete(in.sick, alert.Service)
+	}
 	past, known := in.closed[alert.Fingerprint]
 	if !known || !past.startsAt.Equal(alert.StartsAt) {
 		return false
@@ -133,12 +144,19 @@ func (in *Intake) dealtWith(alert jenner.Alert) bool {
 	if past.phase != jenner.PhaseSuppressed {
 		return true
 	}
-	ended, over := in.ended[past.rootOf]
-	if !over {
-		return true
+	return in.explained(alert, past.rootOf)
+}
+
+// explained tells whether an alert is still no more than a symptom of that incident. A process that is gone is so only
+// while the other service is sick. A probe needs a moment longer, to see that all is well again. Of an incident that
+// ended long ago nothing is kept, and the zero time is long ago.
+func (in *Intake) explained(alert jenner.Alert, root string) bool {
+	for service, id := range in.open {
+		if id == root {
+			return alert.Kind != jenner.AlertGone || len(in.world.Board.Firing(service)) > 0
+		}
 	}
-	// A probe needs a moment to see that all is well again. A process that is gone stays gone.
-	return alert.Kind != jenner.AlertGone && in.world.Now().Sub(ended) < symptomGrace
+	return alert.Kind != jenner.AlertGone && in.world.Now().Sub(in.ended[root]) < symptomGrace
 }
 
 // forget drops what is too old to matter.

@@ -76,8 +76,8 @@ func NewProber(opts ProberOptions) *Prober {
 // new starts with status unknown; what is gone stops, and its series end at once.
 //
 // Every target for which opts.Alive gives a probe gets one more: the first of a service is called "alive", the others
-// "alive:NAME". It is asked as often as the service's most frequent probe (every 500 ms where there is none), and one
-// answer is enough to fail or to pass.
+// "alive:NAME". It is asked as often as the service's most frequent probe (every 500 ms where there is none), but not
+// more than once a second where it watches by itself, and one answer is enough to fail or to pass.
 //
 // A probe that cannot be built or has wrong numbers is logged, and its state is unknown with the reason as message.
 // Set may be called from OnState.
@@ -171,9 +171,13 @@ func (p *Prober) plansOf(service jenner.Service) []probePlan {
 		if len(plans) > 0 {
 			name += ":" + target.Name
 		}
+		every := quickest
+		if _, watches := probe.(Watcher); watches {
+			every = max(every, jenner.Duration(DefaultEvery)) // it knows the moment by itself
+		}
 		plans = append(plans, probePlan{Target: target, Again: 1, alive: probe, Probe: jenner.Probe{
-			Name: name, Kind: jenner.AliveProbe, Every: quickest, Fails: 1, Of: 1,
-			Timeout: jenner.Duration(min(maxProbeTimeout, quickest.Std())),
+			Name: name, Kind: jenner.AliveProbe, Every: every, Fails: 1, Of: 1,
+			Timeout: jenner.Duration(min(maxProbeTimeout, every.Std())),
 		}})
 	}
 	return append(plans, written...)
@@ -224,8 +228,8 @@ func (p *Prober) AskNow(service string) {
 	}
 }
 
-// Close stops all probes and waits for them, for at most a second after each probe's own end of patience. A second
-// Close does nothing. Close must not be called from OnState.
+// Close stops all probes and waits for them, but not longer than a second for one that does not heed its context. A
+// second Close does nothing. Close must not be called from OnState.
 func (p *Prober) Close() {
 	p.mu.Lock()
 	p.closed = true

@@ -88,11 +88,10 @@ func (l *probeLoop) run(ctx context.Context, after <-chan struct{}, unbuilt erro
 	next := time.Now().Add(phaseOf(l.plan.Probe.Every.Std()))
 	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil { // of several things that are ready, select takes any
 		select {
 		case <-ctx.Done():
-			l.endSeries()
-			return
+			continue
 		case <-l.wake:
 		case <-l.hurry:
 		case <-timer.C:
@@ -101,6 +100,7 @@ func (l *probeLoop) run(ctx context.Context, after <-chan struct{}, unbuilt erro
 		l.ask(ctx)
 		timer.Reset(time.Until(next))
 	}
+	l.endSeries()
 }
 
 // phaseOf spreads the first questions, so that a hundred probes do not ask in the same millisecond for ever.

@@ -243,11 +243,42 @@ func TestProberAnswers(t *testing.T) {
 					d.series("probe_success") != "1 end" {
 					t.Errorf("probe_success %s: unknown is no data", d.series("probe_success"))
 				}
+				asked := time.Now()
 				d.Close() // also with a probe that never comes back
-				time.Sleep(2 * time.Hour)
+				if took := time.Since(asked); took > lastPatience {
+					t.Errorf("Close waited %s, want at most %s", took, lastPatience)
+				}
+				time.Sleep(2 * time.Hour) // synctest: until the probe that was left behind ends
 			})
 		})
 	}
+}
+
+func TestProberUnknownBreaksTheRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(map[string]script{"ready": func(_ context.Context, n int) Result {
+			if n == 3 {
+				return Result{Unknown, "no file descriptors"}
+			}
+			return Result{Outcome: OK}
+		}})
+		defer d.Close()
+		d.Set(checkout(every("ready", time.Second)))
+		after(4 * time.Second)
+		var row []string
+		for _, state := range d.seen("ready") {
+			row = append(row, fmt.Sprintf("%s %d", state.Status, state.Streak))
+		}
+		if want := []string{"passing 1", "passing 2", "passing 0", "passing 1"}; !slices.Equal(row, want) {
+			t.Errorf("got %q, want %q", row, want)
+		}
+		if told := d.seen("ready"); len(told) > 2 && told[2].At != told[1].At {
+			t.Error("an unknown answer counts as a look at the service")
+		}
+		if got, want := d.series("probe_success"), "1 1 end 1"; got != want {
+			t.Errorf("probe_success %s, want %s", got, want)
+		}
+	})
 }
 
 func TestProberSetKeepsWhatDidNotChange(t *testing.T) {
@@ -410,8 +441,8 @@ func TestProberWatcher(t *testing.T) {
 		before = len(d.seen("alive"))
 		probe.news <- errors.New("cannot watch")
 		after(time.Second)
-		if got := len(d.seen("alive")) - before; got != 2 {
-			t.Errorf("%d questions in a second without watching, want the usual 2", got)
+		if got := len(d.seen("alive")) - before; got != 1 {
+			t.Errorf("%d questions in a second without watching, want the usual one of a probe that can watch", got)
 		}
 	})
 }
@@ -451,6 +482,30 @@ func TestProberClose(t *testing.T) {
 		}
 		if got, want := d.series("probe_success"), "1 1 1 end"; got != want {
 			t.Errorf("probe_success %s, want %s", got, want)
+		}
+	})
+}
+
+func TestProberAskNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(map[string]script{"ready": always(Result{Outcome: OK})})
+		defer d.Close()
+		d.Set(checkout(every("ready", time.Minute)))
+		after(90 * time.Second)
+		before := len(d.seen("ready"))
+		d.AskNow("another")
+		synctest.Wait()
+		if got := len(d.seen("ready")); got != before {
+			t.Error("a probe of another service was asked")
+		}
+		d.AskNow("checkout")
+		synctest.Wait() // no time passes
+		if told := d.seen("ready"); len(told) != before+1 || told[before].At != time.Now() {
+			t.Errorf("asked %d times, want once at once", len(told)-before)
+		}
+		after(time.Minute)
+		if got := len(d.seen("ready")); got != before+2 {
+			t.Errorf("asked %d times in the next minute, want once: the rhythm stays", got-before-1)
 		}
 	})
 }

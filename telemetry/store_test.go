@@ -151,6 +151,26 @@ func TestAppendWrongSamples(t *testing.T) {
 	}
 }
 
+func TestHasData(t *testing.T) {
+	store, now := open(t, 0), time.Now()
+	put(t, store, sample("errors", now.Add(-time.Second), 1), sample("requests", now.Add(-time.Second), 9))
+	for expr, want := range map[string]bool{
+		"errors > 5":                         true, // few errors is data
+		"errors / requests > 0.5":            true,
+		"errors / nothing > 0.5":             false,
+		`rate(errors{service="other"}[10s])`: false,
+		"rate(errors[10s]) > 5":              true,
+		"vector(1) > 2":                      true,
+	} {
+		if got, err := store.HasData(context.Background(), expr); err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", expr, got, err, want)
+		}
+	}
+	if _, err := store.HasData(context.Background(), "errors >"); err == nil {
+		t.Error("an expression that does not parse is no error")
+	}
+}
+
 func TestQueryRange(t *testing.T) {
 	store, start := open(t, 1500*time.Millisecond), time.UnixMilli(time.Now().UnixMilli()).Add(-time.Minute)
 	for _, second := range []int{0, 1, 5} {

@@ -68,12 +68,12 @@ func probeChecks(in Input) []jenner.Check {
 		asked[state.Name] = true
 		written, _ := in.Service.ProbeNamed(state.Name)
 		outcome, saw := probe(in, state, written.Slow.Std())
-		checks = append(checks, jenner.Check{Name: "probe " + state.Name, Outcome: outcome, Saw: saw})
+		checks = append(checks, jenner.Check{Kind: jenner.CheckProbe, Name: "probe " + state.Name, Outcome: outcome, Saw: saw})
 	}
 	for _, written := range in.Service.Probes {
 		if !asked[written.Name] {
 			checks = append(checks, jenner.Check{
-				Name: "probe " + written.Name, Outcome: jenner.Inconclusive, Saw: "it was never asked",
+				Kind: jenner.CheckProbe, Name: "probe " + written.Name, Outcome: jenner.Inconclusive, Saw: "it was never asked",
 			})
 		}
 	}
@@ -107,7 +107,7 @@ func probe(in Input, state jenner.ProbeState, slow time.Duration) (jenner.CheckO
 func alertChecks(in Input) []jenner.Check {
 	var checks []jenner.Check
 	for _, alert := range in.Alerts {
-		check := jenner.Check{Name: "alert " + alert.Name, Outcome: jenner.Inconclusive}
+		check := jenner.Check{Kind: jenner.CheckAlert, Name: "alert " + alert.Name, Outcome: jenner.Inconclusive}
 		switch {
 		case alert.Status == jenner.Resolved:
 			check.Outcome, check.Saw = jenner.Passed, "it is resolved"

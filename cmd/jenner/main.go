@@ -109,6 +109,7 @@ Start here:
 	})
 	root.AddCommand(demoCommand(), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
 		stopCommand(set), resumeCommand(set), runCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
+		referenceCommand(),
 		proxyCommand(), reaperCommand(set))
 	return root
 }

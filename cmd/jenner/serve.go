@@ -80,17 +80,15 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 	changes := make(chan struct{}, 1)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() {
-		err := config.Watch(watching, paths, func() {
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-		})
-		if err != nil && watching.Err() == nil {
-			logger.Error("changed files are not noticed; send SIGHUP after a change", "error", err)
+	err := config.Watch(watching, paths, func() {
+		select {
+		case changes <- struct{}{}:
+		default:
 		}
-	}()
+	})
+	if err != nil {
+		logger.Error("changed files are not noticed; send SIGHUP after a change", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -55,7 +55,7 @@ func terminalOf(out io.Writer) (file *os.File, width, height int, ok bool) {
 
 func newTerminalView(file *os.File, width, height int, drills []string) *terminalView {
 	now := time.Now()
-	v := &terminalView{screen: &screen{tty: file}, start: now, signals: make(chan os.Signal, 1),
+	v := &terminalView{screen: &screen{tty: file, fd: file.Fd()}, start: now, signals: make(chan os.Signal, 1),
 		wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	model := newTerminalModel(paletteFor(lipgloss.NewRenderer(file)), drills, now).sized(width, height)
 	// Neither signals nor the standard input are the view's: Ctrl-C must reach the handler in main.go.
@@ -167,6 +167,7 @@ func (v *terminalView) watch() {
 // after the second Ctrl-C or a kill -9, when nobody puts the terminal in order any more.
 type screen struct {
 	tty *os.File
+	fd  uintptr
 
 	mu    sync.Mutex
 	muted bool
@@ -201,8 +202,8 @@ func (s *screen) isMuted() bool {
 	return s.muted
 }
 
-// Fd lets bubbletea ask for the terminal's size.
-func (s *screen) Fd() uintptr { return s.tty.Fd() }
+// Fd lets bubbletea ask for the terminal's size, which it may still do when the view has been closed.
+func (s *screen) Fd() uintptr { return s.fd }
 
 // Read is never asked for: the view has no input.
 func (s *screen) Read([]byte) (int, error) { return 0, io.EOF }

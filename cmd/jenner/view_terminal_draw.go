@@ -85,9 +85,9 @@ func (m terminalModel) count() string {
 	}
 	switch {
 	case begun == 0:
-		return fmt.Sprintf("%d drills to come", len(m.drills))
+		return "before the first drill"
 	case ended == len(m.drills):
-		return fmt.Sprintf("all %d drills done", len(m.drills))
+		return fmt.Sprintf("%d of %d drills done", ended, ended)
 	}
 	return fmt.Sprintf("drill %d of %d", begun, len(m.drills))
 }
@@ -113,7 +113,7 @@ func (m terminalModel) list() []string {
 	}
 	name = min(name, m.width/3)
 	state := m.width - 3 - name - 2
-	times := state-numbersWidth >= 26
+	times := state-numbersWidth >= 28
 	if times {
 		state = min(state-numbersWidth, 44)
 	}
@@ -164,12 +164,12 @@ func (m terminalModel) state(drill shownDrill, width int) string {
 	return pad(words, width)
 }
 
-// phaseWords say what a drill does in its phase, in at most 26 columns.
+// phaseWords say what a drill does in its phase, in at most 23 columns, for the seconds follow.
 func phaseWords(d shownDrill) string {
 	drill := d.drill
 	switch d.phase {
 	case jenner.PhasePreflight:
-		return "checking that all is well"
+		return "is all well?"
 	case jenner.PhaseBaseline:
 		return "is it steady?"
 	case jenner.PhaseControl:
@@ -177,7 +177,7 @@ func phaseWords(d shownDrill) string {
 		case drill.Control != nil && drill.Control.Done:
 			return "control arm: settling"
 		case len(drill.Faults) == 0:
-			return "control arm: breaking it"
+			return "control arm: injecting"
 		}
 		return "control arm: no help"
 	case jenner.PhaseInject:
@@ -190,11 +190,11 @@ func phaseWords(d shownDrill) string {
 		}
 		return "broken; watching Jenner"
 	case jenner.PhaseRecover:
-		return "Jenner acted; recovering"
+		return "acted; recovering"
 	case jenner.PhaseUndo:
 		return "undoing the fault"
 	case jenner.PhaseProveUndone:
-		return "undone; is all as before?"
+		return "undone; all as before?"
 	}
 	return string(d.phase) // a phase added later
 }

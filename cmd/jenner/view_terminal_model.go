@@ -177,7 +177,10 @@ func (m terminalModel) withLine(line shownLine) terminalModel {
 	for at > 0 && m.timeline[at-1].at.After(line.at) {
 		at--
 	}
-	m.timeline = slices.Insert(slices.Clip(m.timeline), at, line)
+	if at < len(m.timeline) {
+		m.timeline = slices.Clone(m.timeline) // an earlier model may still hold it
+	}
+	m.timeline = slices.Insert(m.timeline, at, line)
 	return m
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -27,7 +28,10 @@ func makeWorld() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "jenner-demo-"); err != nil {
 		return "", fmt.Errorf("cannot make a folder for the demo: %w", err)
 	}
-	host := ownHost()
+	host, err := ownHost()
+	if err != nil {
+		return dir, err
+	}
 	err = fs.WalkDir(shop.Files, "jenner", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -49,15 +53,33 @@ func makeWorld() (dir string, err error) {
 	return dir, nil
 }
 
-// ownHost is a loopback address that is this process's own as far as the demo's ports go.
-func ownHost() string {
-	for pid := os.Getpid(); ; pid++ {
-		host := fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, 1+pid&253)
-		if listener, err := net.Listen("tcp", host+":18080"); err == nil {
-			listener.Close()
-			return host
+// shopPorts are the ports that the shop's files name.
+var shopPorts = []string{"18080", "18081", "18082", "18083", "18084", "18085", "18086", "18095", "18096"}
+
+// hostsGiven counts the addresses that this process took.
+var hostsGiven atomic.Int64
+
+// ownHost is a loopback address on which the shop's ports are free, another one at each call.
+func ownHost() (string, error) {
+	for range 100 {
+		n := os.Getpid() + int(hostsGiven.Add(1))<<10
+		host := fmt.Sprintf("127.%d.%d.%d", 64+n>>16&63, n>>8&255, 1+n&253)
+		if free(host) {
+			return host, nil
 		}
 	}
+	return "", fmt.Errorf("on none of 100 loopback addresses are the ports %v free; does something listen on 0.0.0.0 there?", shopPorts)
+}
+
+func free(host string) bool {
+	for _, port := range shopPorts {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			return false
+		}
+		listener.Close()
+	}
+	return true
 }
 
 // startWorld starts the shop's processes, those that others depend on first.

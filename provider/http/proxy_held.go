@@ -118,7 +118,7 @@ func controlOf(call chaos.Call) (proxyControl, error) {
 	}
 	if target.Proxy == "" {
 		return proxyControl{}, jenner.Permanent(fmt.Errorf("target %s has no fault proxy", call.Record.Target.Ref()),
-			"start one with `jenner proxy` and write its control address under proxy")
+			"put one between callers and the service, and write its control address under proxy")
 	}
 	return proxyControl{target.Proxy}, nil
 }

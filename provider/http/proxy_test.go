@@ -172,10 +172,13 @@ func TestUndoLeavesOtherFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.faults().put(t.Context(), theirs); err != nil {
+	if err := fault.Inject(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
-	if err := fault.Inject(t.Context(), call); err != nil {
+	if during, _ := fault.Fingerprint(t.Context(), call); during != before {
+		t.Errorf("our own fault shows in the fingerprint: %s", during)
+	}
+	if err := w.faults().put(t.Context(), theirs); err != nil {
 		t.Fatal(err)
 	}
 	if err := fault.Undo(t.Context(), call); err != nil {

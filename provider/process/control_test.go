@@ -92,7 +92,7 @@ func TestStartWaysToStart(t *testing.T) {
 
 func TestStartThatFails(t *testing.T) {
 	t.Run("with its last words", func(t *testing.T) {
-		target := server(t, "fail")
+		target := program(t, "serve", "fail")
 		_, err := ensureRunning(t.Context(), target)
 		wantError(t, err, "shop did not start", "exit status 7", "the port is in use", "shop.log")
 	})

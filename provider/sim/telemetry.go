@@ -97,6 +97,17 @@ func (t *Telemetry) Blind(blind bool) {
 	t.blind = blind
 }
 
+// AskNow makes the probes of a service due at once.
+func (t *Telemetry) AskNow(service string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, one := range t.asked {
+		if one.state.Service == service {
+			one.next = t.world.now()
+		}
+	}
+}
+
 // Run looks until ctx ends.
 func (t *Telemetry) Run(ctx context.Context) {
 	ticker := time.NewTicker(lookEvery)

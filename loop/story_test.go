@@ -1,0 +1,299 @@
+package loop_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/loop"
+)
+
+// TestStories tells every story of testdata/*.txtar. A story is a fake world, the files that people wrote for it, what
+// happens when, and what must come of it. Its parts:
+//
+//	world      one service a line, with what it needs; `partner external` marks a third party's
+//	files      documents, besides those of testdata/common.yaml; one of the same name takes the other one's place
+//	events     `5s kill checkout`: what happens how long after the start; `end` ends the story. Instead of a time,
+//	           `on PHASE` is the first moment at which an incident or drill stands in that phase
+//	timeline   text that must occur in the timeline, in this order; a line with a ! must not occur at all
+//	end        how everything ended, exactly: incidents and drills, effects on the world in order, pages
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no stories", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			story := read(t, file)
+			common := documents(t, "testdata/common.yaml")
+			synctest.Test(t, func(t *testing.T) {
+				m := story.machine(t, common)
+				m.boot()
+				story.play(m)
+				m.program.shut()
+				story.judge(m)
+			})
+		})
+	}
+}
+
+type story struct {
+	world, events, timeline, end string
+	docs                         *jenner.Documents
+}
+
+func read(t *testing.T, file string) *story {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, files := &story{docs: &jenner.Documents{}}, ""
+	parts := map[string]*string{"world": &s.world, "events": &s.events, "timeline": &s.timeline, "end": &s.end, "files": &files}
+	for _, part := range archive.Files {
+		into := parts[part.Name]
+		if into == nil {
+			t.Fatalf("%s has a part %q, which nobody knows", file, part.Name)
+		}
+		*into = string(part.Data)
+	}
+	if files != "" {
+		path := filepath.Join(t.TempDir(), "story.yaml")
+		if err := os.WriteFile(path, []byte(files), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.docs = documents(t, path)
+	}
+	return s
+}
+
+func documents(t *testing.T, path string) *jenner.Documents {
+	t.Helper()
+	loaded, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded.Documents
+}
+
+// merged puts the story's own documents in the place of those of the same name.
+func merged[T any](common, own []T, name func(T) string) []T {
+	var kept []T
+	for _, one := range common {
+		if !slices.ContainsFunc(own, func(other T) bool { return name(other) == name(one) }) {
+			kept = append(kept, one)
+		}
+	}
+	return append(kept, own...)
+}
+
+// machine makes the world and the documents about it.
+func (s *story) machine(t *testing.T, common *jenner.Documents) *machine {
+	m := newMachine(t)
+	m.docs = &jenner.Documents{
+		Signatures:  merged(common.Signatures, s.docs.Signatures, func(d jenner.Signature) string { return d.Name }),
+		Runbooks:    merged(common.Runbooks, s.docs.Runbooks, func(d jenner.Runbook) string { return d.Name }),
+		Policies:    merged(common.Policies, s.docs.Policies, func(d jenner.Policy) string { return d.Name }),
+		Experiments: merged(common.Experiments, s.docs.Experiments, func(d jenner.Experiment) string { return d.Name }),
+	}
+	var services []jenner.Service
+	for _, text := range lines(s.world) {
+		name, rest, _ := strings.Cut(text, " ")
+		external := rest == "external"
+		var needs, on []string
+		if rest = strings.TrimPrefix(rest, "needs "); rest != "" && !external {
+			needs = strings.Split(rest, ", ")
+		}
+		for _, need := range needs {
+			other, _, _ := strings.Cut(need, " unless ")
+			on = append(on, other)
+		}
+		m.world.Add(name, needs...)
+		services = append(services, jenner.Service{Name: name, Tier: 1, External: external, DependsOn: on,
+			Targets: []jenner.Target{m.world.Target(name)},
+			Probes: []jenner.Probe{{Name: "ready", Kind: "answer", Params: jenner.Params{"world": jenner.Raw(t.Name())},
+				Every: jenner.Duration(250 * time.Millisecond), Slow: jenner.Duration(100 * time.Millisecond)}}})
+	}
+	m.docs.Services = merged(services, s.docs.Services, func(d jenner.Service) string { return d.Name })
+	return m
+}
+
+func lines(text string) []string {
+	var list []string
+	for _, one := range strings.Split(text, "\n") {
+		one, _, _ = strings.Cut(one, " # ")
+		if one = strings.TrimSpace(one); one != "" {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// play lets happen what the story says.
+func (s *story) play(m *machine) {
+	began := time.Now()
+	for _, event := range lines(s.events) {
+		when, what, _ := strings.Cut(event, " ")
+		if when == "on" {
+			phase, then, _ := strings.Cut(what, " ")
+			m.await(jenner.Phase(phase))
+			m.happen(strings.Fields(then))
+			continue
+		}
+		after, err := time.ParseDuration(when)
+		if err != nil {
+			m.t.Fatalf("event %q: %v", event, err)
+		}
+		time.Sleep(time.Until(began.Add(after)))
+		m.happen(strings.Fields(what))
+	}
+}
+
+// await waits until something stands in a phase.
+func (m *machine) await(phase jenner.Phase) {
+	m.t.Helper()
+	for deadline := time.Now().Add(time.Hour); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		m.mu.Lock()
+		there := slices.ContainsFunc(m.timeline, func(e entry) bool {
+			return e.Kind == "phase" && strings.HasSuffix(e.Text, "→ "+string(phase))
+		})
+		m.mu.Unlock()
+		if there {
+			return
+		}
+	}
+	m.t.Fatalf("nothing came to phase %s within an hour:\n%s", phase, m.told())
+}
+
+func (m *machine) happen(words []string) {
+	m.t.Helper()
+	var err error
+	arg := func(i int) string {
+		if i < len(words) {
+			return words[i]
+		}
+		return ""
+	}
+	switch words[0] {
+	case "kill":
+		m.world.Kill(arg(1))
+	case "hang":
+		m.world.Hang(arg(1))
+	case "start":
+		m.world.Start(arg(1))
+	case "set":
+		err = m.world.Set(arg(1), arg(2), arg(3))
+	case "blind":
+		m.program.telemetry.Blind(true)
+	case "see":
+		m.program.telemetry.Blind(false)
+	case "stop":
+		m.stop(arg(1))
+	case "resume":
+		m.resume()
+	case "crash":
+		m.program.crash()
+	case "boot":
+		m.boot()
+	case "drill":
+		err = m.program.drill(arg(1))
+	case "end":
+	default:
+		err = fmt.Errorf("nobody knows what %q is", words)
+	}
+	if err != nil {
+		m.t.Fatalf("%v: %v", words, err)
+	}
+}
+
+var idPattern = regexp.MustCompile(`\b[id]-\d{4}-\d{6}-[0-9a-f]{6}`)
+
+// told is the whole timeline, with short ids.
+func (m *machine) told() string {
+	var b strings.Builder
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, one := range m.timeline {
+		fmt.Fprintf(&b, "%s %s %s: %s\n", one.At.Format("15:04:05.000"), one.id, one.Kind, one.Text)
+	}
+	return short(b.String())
+}
+
+// short makes ids i1, i2, d1 in the order in which they occur.
+func short(text string) string {
+	seen, count := map[string]string{}, map[byte]int{}
+	return idPattern.ReplaceAllStringFunc(text, func(id string) string {
+		if seen[id] == "" {
+			count[id[0]]++
+			seen[id] = fmt.Sprintf("%c%d", id[0], count[id[0]])
+		}
+		return seen[id]
+	})
+}
+
+// ended says how everything came out.
+func (m *machine) ended() string {
+	var b strings.Builder
+	m.boot() // whatever is stored must be readable by the next start
+	defer m.program.shut()
+	records, err := m.program.records(m.t.Context(), loop.IncidentLine, time.Time{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	drills, err := m.program.records(m.t.Context(), loop.DrillLine, time.Time{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	slices.SortFunc(records, func(x, y jenner.Record) int { return x.Created.Compare(y.Created) })
+	for _, record := range records {
+		incident := decode[jenner.Incident](m.t, record)
+		fmt.Fprintf(&b, "incident %s %s: %s\n", record.Subject, record.Phase, incident.Outcome)
+	}
+	slices.SortFunc(drills, func(x, y jenner.Record) int { return x.Created.Compare(y.Created) })
+	for _, record := range drills {
+		for _, result := range decode[jenner.Drill](m.t, record).Results {
+			fmt.Fprintf(&b, "drill %s %s: %s\n", result.Experiment, result.Verdict, strings.Join(result.Reasons, "; "))
+		}
+	}
+	for _, effect := range m.world.Effects() {
+		fmt.Fprintf(&b, "effect %s %s\n", effect.What, effect.Service)
+	}
+	for _, page := range m.pages {
+		fmt.Fprintf(&b, "page %s\n", page)
+	}
+	return short(b.String())
+}
+
+func (s *story) judge(m *machine) {
+	rest, told := m.told(), m.told()
+	for _, want := range lines(s.timeline) {
+		if forbidden, not := strings.CutPrefix(want, "!"); not {
+			if strings.Contains(told, strings.TrimSpace(forbidden)) {
+				m.t.Errorf("the timeline has %q", forbidden)
+			}
+			continue
+		}
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			m.t.Errorf("the timeline misses, in its order, %q", want)
+			continue
+		}
+		rest = after
+	}
+	if got, want := m.ended(), strings.Join(lines(s.end), "\n")+"\n"; got != want {
+		m.t.Errorf("it ended as\n%s\nand not as\n%s", got, want)
+	}
+	if m.t.Failed() {
+		m.t.Logf("the whole timeline:\n%s", told)
+	}
+}

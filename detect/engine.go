@@ -205,7 +205,7 @@ func (e *Engine) putProbe(service jenner.Service, state jenner.ProbeState, kind 
 func probeSummary(state jenner.ProbeState, kind jenner.AlertKind) string {
 	switch {
 	case kind == jenner.AlertGone:
-		return fmt.Sprintf("the process of %s does not live: %s", state.Service, or(state.Message, "no reason given"))
+		return "the process does not live: " + or(state.Message, "no reason given")
 	case state.Status == jenner.ProbeSlow:
 		return fmt.Sprintf("probe %s of %s is slow: it took %s", state.Name, state.Service, state.Duration)
 	}

@@ -96,7 +96,7 @@ func (e *Engine) judge(watch *sliWatch, value float64, bounds Bounds, now time.T
 	firing := known && before.Status == jenner.Firing
 	if firing || now.Sub(watch.since) >= watch.sli.For.Std() {
 		alert.Status = jenner.Firing
-		alert.Summary = fmt.Sprintf("SLI %s of %s is %g, normal is %s", watch.sli.Name, service, value, bounds.text())
+		alert.Summary = fmt.Sprintf("SLI %s of %s is %.4g, normal is %s", watch.sli.Name, service, value, bounds.text())
 		e.board.Put(alert)
 	}
 }

@@ -236,7 +236,7 @@ func hold(ctx context.Context, t jenner.Telemetry, service string, sli jenner.SL
 	if err != nil {
 		return jenner.Inconclusive, err.Error()
 	}
-	saw := fmt.Sprintf("%g, normal is %s", value, bounds.text())
+	saw := fmt.Sprintf("%.4g, normal is %s", value, bounds.text())
 	if bounds.Holds(value) {
 		return jenner.Passed, saw
 	}

@@ -156,7 +156,7 @@ func TestL8CheckHasThreeOutcomes(t *testing.T) {
 			telemetry.value(asked, test.values...)
 			telemetry.broken[asked] = test.broken
 			checks := s.Check(docs.Services[0], telemetry, context.Background())
-			if len(checks) != 1 || checks[0] != (jenner.Check{Name: "sli latency", Outcome: test.want, Saw: test.saw}) {
+			if len(checks) != 1 || checks[0] != (jenner.Check{Kind: jenner.CheckSLI, Name: "sli latency", Outcome: test.want, Saw: test.saw}) {
 				t.Errorf("checks are %+v, want %s, saw %q", checks, test.want, test.saw)
 			}
 		})

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -280,7 +281,7 @@ func (l *Lab) verdict(step *drillStep) line.Next {
 	verdict, reasons := chaos.Judge(facts)
 	drill.Result = result(facts, verdict, reasons)
 	drill.Result.Measured = drill.Rise
-	step.Note("verdict", fmt.Sprintf("%s: %v", verdict, reasons), drill.Result)
+	step.Note("verdict", fmt.Sprintf("%s: %s", verdict, strings.Join(reasons, "; ")), drill.Result)
 	step.Audit("verdict", drill.Result)
 	step.Proof(learn.ProofFrom(l.withFaults(*drill), l.Docs())...)
 	drill.Results = append(drill.Results, drill.Result)

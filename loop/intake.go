@@ -102,7 +102,7 @@ func (in *Intake) Run(ctx context.Context) {
 func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
 	in.mu.Lock()
 	id, open := in.open[alert.Service]
-	skip := alert.Status != jenner.Firing || alert.Service == "" || in.dealtWith(alert)
+	skip := alert.Status != jenner.Firing || alert.Service == "" || in.dealtWith(alert) || in.handedOver(alert.Service)
 	in.mu.Unlock()
 	switch {
 	case open:
@@ -145,6 +145,18 @@ func (in *Intake) dealtWith(alert jenner.Alert) bool {
 		return true
 	}
 	return in.explained(alert, past.rootOf)
+}
+
+// handedOver tells whether a person has the service's trouble already: an incident was escalated, and an alert of it
+// fires on. What else fires meanwhile is the same trouble, and nobody is woken twice for it.
+func (in *Intake) handedOver(service string) bool {
+	for _, firing := range in.world.Board.Firing(service) {
+		past, known := in.closed[firing.Fingerprint]
+		if known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt) {
+			return true
+		}
+	}
+	return false
 }
 
 // explained tells whether an alert is still no more than a symptom of that incident. A process that is gone is so only

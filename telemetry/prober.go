@@ -22,6 +22,7 @@ const (
 	quickEvery        = 500 * time.Millisecond // probes at most this far apart …
 	quickPhase        = 100 * time.Millisecond // … start within this
 	extraEvery        = 20 * time.Millisecond  // between two probes that a Watcher asked for
+	watchAgain        = 100 * time.Millisecond // after a Watcher could not watch
 )
 
 // ProberOptions are what a Prober works with. Append, Build and OnState may be called from several goroutines at once.

@@ -122,12 +122,12 @@ func (l *probeLoop) following(last time.Time) time.Time {
 }
 
 // watch asks for an extra question whenever the probe knows of a moment worth it, at most one per extraEvery. While it
-// cannot watch, it tries again after a period.
+// cannot watch, as where nothing lives yet, it tries again after watchAgain.
 func (l *probeLoop) watch(ctx context.Context, watcher Watcher) {
 	for ctx.Err() == nil {
 		pause := extraEvery
 		if err := watcher.Watch(ctx, l.call()); err != nil {
-			pause = l.plan.Probe.Every.Std()
+			pause = min(l.plan.Probe.Every.Std(), watchAgain)
 		} else {
 			select {
 			case l.wake <- struct{}{}:

@@ -43,11 +43,14 @@ func running(b *testing.B, w testWorld, prepare func(a *app.App)) *app.App {
 // until waits for a condition, at most half a minute.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); {
-		if time.Now().After(deadline) {
+	deadline, ticker := time.After(30*time.Second), time.NewTicker(2*time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
 			t.Fatalf("waited 30 s in vain: %s", what)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,10 +56,20 @@ func run(args []string) int {
 		return int(code)
 	}
 	fmt.Fprintf(os.Stderr, "jenner: %v\n", err)
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, errUsage) || asksWrongly(err) {
 		return exitUsage
 	}
 	return exitNo
+}
+
+// asksWrongly recognises what the command line library itself refuses; its errors have no type to tell them by.
+func asksWrongly(err error) bool {
+	for _, start := range []string{"unknown command ", "required flag(s) ", "accepts "} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
 }
 
 // interruptible ends the context at the first Ctrl-C, so that everything is put in order, and the program at the second.

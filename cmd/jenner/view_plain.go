@@ -39,9 +39,19 @@ func (v *plainView) drill(drill jenner.Drill, phase jenner.Phase) {
 func (v *plainView) entry(change jenner.Change) {
 	for _, entry := range change.Timeline {
 		if entry.Kind != "phase" && entry.Kind != "drill" {
-			v.line(entry.At, change.Record.Subject, entry.Kind, entry.Text)
+			v.line(entry.At, change.Record.Subject, entry.Kind, short(entry.Text))
 		}
 	}
 }
 
 func (v *plainView) close() {}
+
+// longest is how much of a text one line shows; all of it is in the incident.
+const longest = 160
+
+func short(text string) string {
+	if runes := []rune(text); len(runes) > longest {
+		return string(runes[:longest-1]) + "…"
+	}
+	return text
+}

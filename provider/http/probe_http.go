@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/jenner-heal/jenner/telemetry"
 )
@@ -143,12 +144,20 @@ func (e exchange) judge(status int, body []byte) error {
 	return nil
 }
 
-// excerpt is the beginning of a body, for messages.
+// printable makes a blank of what could move a terminal's cursor.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return ' '
+}
+
+// excerpt is the beginning of a body, for messages, on one line.
 func excerpt(body []byte) string {
 	const most = 120
-	text := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), most)]), ""))
-	if text == "" {
+	text := strings.Map(printable, strings.ToValidUTF8(string(body[:min(len(body), most)]), ""))
+	if text = strings.Join(strings.Fields(text), " "); text == "" {
 		return ""
 	}
-	return fmt.Sprintf(": %q", text)
+	return ": " + text
 }

@@ -51,7 +51,7 @@ func TestProbeHTTPAnswers(t *testing.T) {
 		{"any 2xx", ProbeHTTP{URL: url + "/made"}, telemetry.OK, ""},
 		{"not this 2xx", ProbeHTTP{URL: url + "/made", ExpectStatus: []int{200, 204}}, telemetry.Failed, "status 201, expected 200 204"},
 		{"an expected 503", ProbeHTTP{URL: url + "/broken", ExpectStatus: []int{503}}, telemetry.OK, ""},
-		{"the answer is quoted", ProbeHTTP{URL: url + "/broken"}, telemetry.Failed, `status 503, expected 2xx: "ledger is away"`},
+		{"the answer is quoted", ProbeHTTP{URL: url + "/broken"}, telemetry.Failed, `status 503, expected 2xx: ledger is away`},
 		{"a redirect is not 2xx", ProbeHTTP{URL: url + "/moved"}, telemetry.Failed, "status 302"},
 		{"a redirect that is followed", ProbeHTTP{URL: url + "/moved", FollowRedirects: true}, telemetry.OK, ""},
 		{"the body has it", ProbeHTTP{URL: url + "/ready", BodyContains: "rea"}, telemetry.OK, ""},

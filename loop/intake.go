@@ -35,18 +35,34 @@ type episode struct {
 // symptomGrace is how long a symptom may outlast the incident that explains it before it counts by itself.
 const symptomGrace = 5 * time.Second
 
-// NewIntake makes an intake over the records that are open or ended lately.
+// NewIntake makes an intake over the records that are open or were opened within the last day. It is made before the
+// detectors look for the first time.
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
 	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{},
 		ended: map[string]time.Time{}, sick: map[string]string{}}
-	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-time.Hour))
+	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-ledgerWindow))
 	if err != nil {
 		return nil, err
 	}
 	for _, record := range records {
 		intake.keep(record)
+		intake.remember(record)
 	}
 	return intake, nil
+}
+
+// remember puts the alerts back on the board that a person was told about and that still fired then. Otherwise a restart
+// would make a new episode of each of them, and act and wake people once more.
+func (in *Intake) remember(record jenner.Record) {
+	incident, err := incidentOf(record)
+	if err != nil || record.Phase != jenner.PhaseEscalated {
+		return
+	}
+	for _, alert := range incident.Alerts {
+		if _, newer := in.world.Board.Get(alert.Fingerprint); alert.Status == jenner.Firing && !newer {
+			in.world.Board.Restore([]jenner.Alert{alert})
+		}
+	}
 }
 
 // Committed follows what the line commits, so that the intake need not ask the store.
@@ -71,6 +87,9 @@ func (in *Intake) keep(record jenner.Record) {
 		in.sick[record.Subject] = incident.SymptomOf
 	}
 	for _, alert := range incident.Alerts {
+		if in.closed[alert.Fingerprint].endedAt.After(record.Updated) {
+			continue // at a start they come in any order
+		}
 		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, phase: record.Phase,
 			endedAt: record.Updated, rootOf: incident.SymptomOf}
 	}

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -255,7 +256,9 @@ func (m *machine) ended() string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	slices.SortFunc(records, func(x, y jenner.Record) int { return x.Created.Compare(y.Created) })
+	slices.SortFunc(records, func(x, y jenner.Record) int {
+		return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.Subject, y.Subject))
+	})
 	for _, record := range records {
 		incident := decode[jenner.Incident](m.t, record)
 		fmt.Fprintf(&b, "incident %s %s: %s\n", record.Subject, record.Phase, incident.Outcome)

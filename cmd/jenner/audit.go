@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,8 @@ no entry can be changed, removed or moved without being noticed: a Merkle tree w
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "the audit log is whole: %d entries, head %s\n", report.Entries, report.Head)
+			fmt.Fprintf(cmd.OutOrStdout(), "the audit log is whole: %d entries, tree %s, signed at %s\n", report.Entries, report.Hash,
+				report.Signed.Local().Format(time.DateTime))
 			return nil
 		},
 	}

@@ -78,7 +78,7 @@ func (c *child) stop() int {
 }
 
 // incidents are those that the store of the world holds, the newest first.
-func (w testWorld) incidents(t *testing.T) []jenner.Record {
+func (w testWorld) incidents(t testing.TB) []jenner.Record {
 	t.Helper()
 	store, err := sqlite.Open(w.data, sqlite.Options{ReadOnly: true})
 	if err != nil {
@@ -93,14 +93,17 @@ func (w testWorld) incidents(t *testing.T) []jenner.Record {
 }
 
 // calm tells whether the service serves and no incident is open, and there were that many of them.
-func (w testWorld) calm(t *testing.T, incidents int) bool {
-	records := w.incidents(t)
-	for _, record := range records {
+func (w testWorld) calm(t testing.TB, incidents int) bool {
+	return w.noneOpen(t) && len(w.incidents(t)) >= incidents && serves(w.healthURL())
+}
+
+func (w testWorld) noneOpen(t testing.TB) bool {
+	for _, record := range w.incidents(t) {
 		if !record.Ended {
 			return false
 		}
 	}
-	return len(records) >= incidents && serves(w.healthURL())
+	return true
 }
 
 // starts is how often the service's start command was run.

@@ -55,7 +55,7 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 	if len(wanted.Documents.Experiments) == 0 {
 		return usage("there is no experiment in %v", files)
 	}
-	logger := set.logger(slog.LevelWarn)
+	logger := set.logger(slog.LevelError)
 	fallback, err := fallbacks(set.data)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 	if err != nil {
 		return err
 	}
-	return report(results, wanted.Documents.Experiments, 0, asJSON, out)
+	return report(results, wanted.Documents.Experiments, notCounted, asJSON, out)
 }
 
 // union leaves out the files that lie in one of the folders, which would otherwise be read twice.

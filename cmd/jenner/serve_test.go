@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -133,4 +135,25 @@ func TestPidfileOfSomebodyElse(t *testing.T) {
 	until(t, "a human is told whose process it is", func() bool {
 		return strings.Contains(c.out.String(), "PAGE") && strings.Contains(c.out.String(), "somebody else's process")
 	})
+}
+
+// TestPortInUse: the error names the port and the flag, and nothing stays open behind it.
+func TestPortInUse(t *testing.T) {
+	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
+	taken, err := net.Listen("tcp", w.host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for range 2 { // the second time shows that the first left the data directory free
+		a, err := app.New(app.Options{Config: []string{w.files()}, Data: w.data, Catalog: providers,
+			Logger: slog.New(slog.DiscardHandler), Listen: taken.Addr().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = a.Start(t.Context())
+		if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) || !strings.Contains(err.Error(), "--listen") {
+			t.Fatalf("the error does not say which port and what to do: %v", err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,8 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/jenner-heal/jenner"
@@ -30,6 +30,7 @@ const (
 type terminalView struct {
 	screen  *screen
 	program *tea.Program
+	stop    context.CancelFunc // ends the drawing as it stands
 	start   time.Time
 	signals chan os.Signal
 	wake    chan struct{}
@@ -57,10 +58,14 @@ func newTerminalView(file *os.File, width, height int, drills []string) *termina
 	now := time.Now()
 	v := &terminalView{screen: &screen{tty: file, fd: file.Fd()}, start: now, signals: make(chan os.Signal, 1),
 		wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	model := newTerminalModel(paletteFor(lipgloss.NewRenderer(file)), drills, now).sized(width, height)
-	// Neither signals nor the standard input are the view's: Ctrl-C must reach the handler in main.go.
-	v.program = tea.NewProgram(model, tea.WithOutput(v.screen), tea.WithInput(nil), tea.WithoutSignalHandler(),
-		tea.WithoutBracketedPaste(), tea.WithFPS(20))
+	profile := colourProfile()
+	model := newTerminalModel(paletteFor(profile), drills, now).sized(width, height)
+	ctx, stop := context.WithCancel(context.Background())
+	v.stop = stop
+	// Neither signals nor the standard input are the view's: Ctrl-C must reach the handler in main.go. Told the colours,
+	// bubbletea runs no "tmux info" to find out about them.
+	v.program = tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(v.screen), tea.WithInput(nil),
+		tea.WithoutSignalHandler(), tea.WithColorProfile(profile), tea.WithFPS(20))
 	signal.Notify(v.signals, os.Interrupt, syscall.SIGTERM) // beside main.go, which gets them too
 	go v.run()
 	go v.feed()
@@ -129,6 +134,7 @@ func (v *terminalView) feed() {
 func (v *terminalView) run() {
 	defer close(v.ended)
 	defer signal.Stop(v.signals)
+	defer v.stop()
 	model, err := v.program.Run()
 	final, whole := model.(terminalModel)
 	if whole && final.closed {
@@ -158,55 +164,7 @@ func (v *terminalView) watch() {
 	case <-v.signals:
 		v.screen.mute()
 		v.lines()
-		v.program.Kill()
+		v.stop()
 	case <-v.ended:
 	}
 }
-
-// screen is the terminal that the frames go to. The cursor is hidden only within a frame, so that it is there even
-// after the second Ctrl-C or a kill -9, when nobody puts the terminal in order any more.
-type screen struct {
-	tty *os.File
-	fd  uintptr
-
-	mu    sync.Mutex
-	muted bool
-}
-
-const hideCursor, showCursor = "\x1b[?25l", "\x1b[?25h"
-
-// Write writes one frame, or nothing at all after mute.
-func (s *screen) Write(frame []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.muted {
-		return len(frame), nil
-	}
-	if _, err := s.tty.WriteString(hideCursor + string(frame) + showCursor); err != nil {
-		return 0, fmt.Errorf("cannot write to the terminal: %w", err)
-	}
-	return len(frame), nil
-}
-
-func (s *screen) mute() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.muted = true
-	// The echoed ^C makes room for the next plain line; the last line of a frame is empty.
-	s.tty.WriteString("\r")
-}
-
-func (s *screen) isMuted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.muted
-}
-
-// Fd lets bubbletea ask for the terminal's size, which it may still do when the view has been closed.
-func (s *screen) Fd() uintptr { return s.fd }
-
-// Read is never asked for: the view has no input.
-func (s *screen) Read([]byte) (int, error) { return 0, io.EOF }
-
-// Close leaves the terminal open for the table that follows.
-func (s *screen) Close() error { return nil }

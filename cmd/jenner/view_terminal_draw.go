@@ -2,46 +2,76 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/jenner-heal/jenner"
 )
 
-// palette are the styles of the view. They are the terminal's own colours as far as these can be read on its
-// background; without colours (NO_COLOR, or a terminal that has none) the words say the same.
+// palette are the styles of the view. Without colours (NO_COLOR) the words say the same.
 type palette struct {
-	moods  map[mood]lipgloss.Style
-	strong lipgloss.Style
+	moods  map[mood]ansi.Style
+	strong ansi.Style
 }
 
-func paletteFor(renderer *lipgloss.Renderer) palette {
-	// bubbletea has asked the terminal for its background when the program began; asking once more could hang.
-	renderer.SetHasDarkBackground(lipgloss.HasDarkBackground())
-	style := func(light, dark string) lipgloss.Style {
-		return renderer.NewStyle().Foreground(lipgloss.AdaptiveColor{Light: light, Dark: dark})
-	}
-	return palette{
-		moods: map[mood]lipgloss.Style{
-			neutral:  renderer.NewStyle(),
-			quiet:    renderer.NewStyle().Faint(true),
-			bad:      style("1", "9"),
-			thinking: style("130", "3"),
-			doing:    style("4", "12"),
-			good:     style("2", "2"),
-		},
-		strong: renderer.NewStyle().Bold(true),
-	}
+// colour is one of the 256, and what stands for it where there are only 16.
+type colour struct {
+	indexed ansi.IndexedColor
+	basic   ansi.BasicColor
 }
 
-func (p palette) paint(m mood, text string) string { return p.moods[m].Render(text) }
+// moodColours can be read on a light background and on a dark one alike, so that the terminal need not be asked for its
+// own: one that does not answer would hold up the demo.
+var moodColours = map[mood]colour{
+	bad:      {160, ansi.Red},
+	thinking: {130, ansi.Yellow},
+	doing:    {27, ansi.Cyan},
+	good:     {28, ansi.Green},
+}
 
-// View draws one frame: at most as many lines as the terminal has, none wider than it is. The last line is empty, so
-// that an echoed ^C spoils nothing. A closed view is empty.
-func (m terminalModel) View() string {
+// colourProfile is what the environment says of the terminal's colours. NO_COLOR counts whatever its value
+// (no-color.org), and so does CLICOLOR=0 (bixense.com/clicolors).
+func colourProfile() colorprofile.Profile {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("CLICOLOR") == "0" {
+		return colorprofile.ASCII
+	}
+	return colorprofile.Env(os.Environ())
+}
+
+func paletteFor(profile colorprofile.Profile) palette {
+	if profile < colorprofile.ANSI {
+		return palette{}
+	}
+	p := palette{moods: map[mood]ansi.Style{quiet: ansi.NewStyle().Faint()}, strong: ansi.NewStyle().Bold()}
+	for m, colour := range moodColours {
+		if profile == colorprofile.ANSI {
+			p.moods[m] = ansi.NewStyle().ForegroundColor(colour.basic)
+		} else {
+			p.moods[m] = ansi.NewStyle().ForegroundColor(colour.indexed)
+		}
+	}
+	return p
+}
+
+func (p palette) paint(m mood, text string) string { return p.moods[m].Styled(text) }
+
+// View is the frame, drawn below the prompt. The cursor rests at its end, so that an echoed ^C spoils nothing.
+func (m terminalModel) View() tea.View {
+	frame := m.frame()
+	view := tea.NewView(frame)
+	view.DisableBracketedPasteMode = true
+	view.Cursor = tea.NewCursor(0, strings.Count(frame, "\n"))
+	return view
+}
+
+// frame has at most as many lines as the terminal, none wider than it is. The last line is empty. A closed view is
+// empty.
+func (m terminalModel) frame() string {
 	if m.closed {
 		return ""
 	}
@@ -64,7 +94,7 @@ func (m terminalModel) header() string {
 	const width = 24
 	full := int(m.progress()*width + 0.5)
 	bar := m.colours.paint(good, strings.Repeat("█", full)) + m.colours.paint(quiet, strings.Repeat("░", width-full))
-	return fmt.Sprintf(" %s  %s  %s  %s", m.colours.strong.Render("jenner demo"), m.clock(), bar, m.count())
+	return fmt.Sprintf(" %s  %s  %s  %s", m.colours.strong.Styled("jenner demo"), m.clock(), bar, m.count())
 }
 
 // clock is the time since the start in minutes and seconds.

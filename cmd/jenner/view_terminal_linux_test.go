@@ -2,13 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,10 +96,13 @@ func TestTerminalViewOnATerminal(t *testing.T) {
 			}
 		}
 	}
-	if shown, hidden := strings.LastIndex(got, showCursor), strings.LastIndex(got, hideCursor); shown < hidden {
+	if shown, hidden := strings.LastIndex(got, "\x1b[?25h"), strings.LastIndex(got, "\x1b[?25l"); shown < hidden {
 		t.Error("the cursor stays hidden")
 	}
-	if !strings.HasSuffix(got, "\r\n\r\n"+showCursor+"the table") {
+	if drawn := string(drawingOf([]byte(got))); drawn != got {
+		t.Errorf("it does more than draw: %q", got)
+	}
+	if !strings.HasSuffix(got, "\r\n\r\nthe table") {
 		t.Errorf("what follows does not begin on a line of its own: %q", got[len(got)-80:])
 	}
 }
@@ -156,6 +164,55 @@ func TestAnInterruptEndsTheDrawing(t *testing.T) {
 	}
 	if !strings.Contains(rest, "ending the shop\r\n") || !strings.Contains(rest, "process.kill is gone\r\n") {
 		t.Errorf("plain lines are missing after the interrupt: %q", rest)
+	}
+}
+
+// A terminal may be slow to answer, or never answer at all, and a tmux may hang; `jenner stop` has to work all the same.
+// What a package does when it is initialised, every command does.
+func TestACommandAsksTheTerminalNothing(t *testing.T) {
+	person, program := openTerminal(t, 80, 24)
+	dir := t.TempDir()
+	asked := filepath.Join(dir, "asked")
+	tmux := []byte("#!/bin/sh\necho \"$@\" >>'" + asked + "'\n")
+	self, err := os.Executable()
+	if err := errors.Join(err, os.WriteFile(filepath.Join(dir, "tmux"), tmux, 0o700),
+		os.Symlink(self, filepath.Join(dir, "jenner"))); err != nil {
+		t.Fatal(err)
+	}
+	output := record(person)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, filepath.Join(dir, "jenner"), "version")
+	command.Env = append(os.Environ(), "TERM=tmux-256color", "TMUX=/tmp/tmux-0/default,1,0", "COLORTERM=", "PATH="+dir+":"+os.Getenv("PATH"))
+	command.Stdin, command.Stdout, command.Stderr = program, program, program
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // /dev/tty is that terminal, too
+	if err := command.Run(); err != nil {
+		t.Fatal(err)
+	}
+	program.Close()
+	if got := output(); !strings.HasPrefix(got, "jenner ") || strings.Contains(got, "\x1b") {
+		t.Errorf("`jenner version` writes %q to a terminal; want one line of text", got)
+	}
+	if calls, err := os.ReadFile(asked); err == nil {
+		t.Errorf("`jenner version` runs tmux %q", calls)
+	}
+}
+
+func TestOnlyWhatDrawsReachesTheTerminal(t *testing.T) {
+	for _, tc := range []struct{ name, frame, want string }{
+		{"text and colours", "\r\x1b[38;5;160mübel 龍\x1b[m\n", "\r\x1b[38;5;160mübel 龍\x1b[m\n"},
+		{"moving and erasing", "a\x1b[2A\x1b[5G\x1b[K\x1b[J\x1bM\x1b[H\x1b[2X\x1b[3b", "a\x1b[2A\x1b[5G\x1b[K\x1b[J\x1bM\x1b[H\x1b[2X\x1b[3b"},
+		{"the cursor", "\x1b[?25la\x1b[?25h", "\x1b[?25la\x1b[?25h"},
+		{"what the terminal can do", "a\x1b[?2026$p\x1b[?2027$pb", "ab"},
+		{"who it is, where the cursor is", "a\x1b[c\x1b[>c\x1b[6n\x1b[?6nb", "ab"},
+		{"the background", "a\x1b]11;?\x07b\x1b]11;?\x1b\\c", "abc"},
+		{"keys by another protocol", "a\x1b[>4;2m\x1b[=1;1u\x1b[?u\x1b[>4mb", "ab"},
+		{"other modes", "a\x1b[?1049h\x1b[?2004h\x1b[?1000hb", "ab"},
+		{"the shape of the cursor", "a\x1b[1 qb", "ab"},
+	} {
+		if got := string(drawingOf([]byte(tc.frame))); got != tc.want {
+			t.Errorf("%s: %q becomes %q, want %q", tc.name, tc.frame, got, tc.want)
+		}
 	}
 }
 

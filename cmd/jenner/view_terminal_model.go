@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"go.yaml.in/yaml/v3"
 
@@ -124,7 +124,7 @@ func (m terminalModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		shrunk := msg.Width < m.width || msg.Height < m.height
 		m = m.sized(msg.Width, msg.Height)
 		if shrunk { // the terminal has broken the lines of the old frame, so nobody knows where it began
-			return m, tea.ClearScreen
+			return m, tea.Sequence(tea.Raw(ansi.EraseEntireScreen+ansi.CursorHomePosition), tea.ClearScreen)
 		}
 	case stageMsg:
 		m.headline = clean(msg.text)

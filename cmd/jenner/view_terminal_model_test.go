@@ -1,14 +1,13 @@
 package main
 
 import (
-	"io"
-	"reflect"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -33,7 +32,7 @@ func shown(t *testing.T, m terminalModel, msgs ...tea.Msg) terminalModel {
 }
 
 func modelOf(width, height int, drills ...string) terminalModel {
-	return newTerminalModel(paletteFor(lipgloss.NewRenderer(io.Discard)), drills, demoStart).sized(width, height)
+	return newTerminalModel(paletteFor(colorprofile.ASCII), drills, demoStart).sized(width, height)
 }
 
 var killed = jenner.Experiment{Name: "checkout-killed", Hypothesis: "when checkout is killed, it is started again within 5 s",
@@ -68,7 +67,7 @@ var proven = jenner.DrillResult{Experiment: killed.Name, Verdict: jenner.Verdict
 func wantView(t *testing.T, m terminalModel, want ...string) {
 	t.Helper()
 	var got []string
-	for line := range strings.SplitSeq(ansi.Strip(m.View()), "\n") {
+	for line := range strings.SplitSeq(ansi.Strip(m.frame()), "\n") {
 		got = append(got, strings.TrimRight(line, " "))
 	}
 	if diff := cmp.Diff(append(want, ""), got); diff != "" {
@@ -162,7 +161,7 @@ func TestTheFrameAlwaysFitsTheTerminal(t *testing.T) {
 			}).Draw(rt, "event"))
 		}
 		m = shown(t, m, tea.WindowSizeMsg{Width: width, Height: height})
-		lines := strings.Split(m.View(), "\n")
+		lines := strings.Split(m.frame(), "\n")
 		if len(lines) > height {
 			rt.Fatalf("%d lines on a terminal of %d", len(lines), height)
 		}
@@ -183,10 +182,8 @@ func TestAShrunkTerminalIsClearedAndAGrownOneNot(t *testing.T) {
 		width, height int
 		clears        bool
 	}{{100, 30, false}, {99, 30, true}, {100, 29, true}, {140, 40, false}} {
-		_, cmd := m.Update(tea.WindowSizeMsg{Width: tc.width, Height: tc.height})
-		clears := cmd != nil && reflect.TypeOf(cmd()) == reflect.TypeOf(tea.ClearScreen())
-		if clears != tc.clears {
-			t.Errorf("from 100x30 to %dx%d: cleared is %v, want %v", tc.width, tc.height, clears, tc.clears)
+		if _, cmd := m.Update(tea.WindowSizeMsg{Width: tc.width, Height: tc.height}); (cmd != nil) != tc.clears {
+			t.Errorf("from 100x30 to %dx%d: cleared is %v, want %v", tc.width, tc.height, cmd != nil, tc.clears)
 		}
 	}
 }
@@ -228,26 +225,60 @@ func TestMoods(t *testing.T) {
 }
 
 func TestColoursAreThereAndCanBeSwitchedOff(t *testing.T) {
-	alert := told(1, "checkout", "alert", "process-gone on checkout", nil)
-	frame := func() string {
-		m := newTerminalModel(paletteFor(lipgloss.NewRenderer(io.Discard)), nil, demoStart).sized(80, 24)
-		return shown(t, m, alert).View()
+	for _, tc := range []struct {
+		name, term, noColor, clicolor string
+		want                          string // how the frame's line about an alert is to begin
+	}{
+		{"256 colours", "xterm-256color", "", "", "\x1b[38;5;160m"},
+		{"16 colours", "linux", "", "", "\x1b[31m"},
+		{"NO_COLOR", "xterm-256color", "yes please", "", "   1.0"},
+		{"CLICOLOR=0", "xterm-256color", "", "0", "   1.0"},
+		{"a dumb terminal", "dumb", "", "", "   1.0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Setenv("TERM", tc.term)
+			t.Setenv("NO_COLOR", tc.noColor)
+			t.Setenv("CLICOLOR", tc.clicolor)
+			for _, other := range []string{"CLICOLOR_FORCE", "COLORTERM", "WT_SESSION", "GOOGLE_CLOUD_SHELL"} {
+				t.Setenv(other, "")
+			}
+			m := newTerminalModel(paletteFor(colourProfile()), nil, demoStart).sized(80, 24)
+			frame := shown(t, m, told(1, "checkout", "alert", "process-gone on checkout", nil)).frame()
+			lines := strings.Split(frame, "\n")
+			if alert := lines[len(lines)-2]; !strings.HasPrefix(alert, tc.want) {
+				t.Errorf("the alert is drawn as %q; it is to begin with %q", alert, tc.want)
+			}
+			if strings.HasPrefix(tc.want, " ") && ansi.Strip(frame) != frame {
+				t.Errorf("there are control sequences in %q", frame)
+			}
+		})
 	}
-	t.Setenv("CLICOLOR_FORCE", "1")
-	if coloured := frame(); ansi.Strip(coloured) == coloured {
-		t.Errorf("no colour where there should be some: %q", coloured)
+}
+
+// The contrast is that of WCAG 2.2: (L1+0.05)/(L2+0.05), with the relative luminance L of white 1 and of black 0.
+func TestColoursCanBeReadOnLightAndOnDark(t *testing.T) {
+	linear := func(channel uint32) float64 {
+		c := float64(channel) / 0xffff
+		if c <= 0.04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+0.055)/1.055, 2.4)
 	}
-	t.Setenv("NO_COLOR", "1")
-	if bare := frame(); ansi.Strip(bare) != bare {
-		t.Errorf("colours in spite of NO_COLOR: %q", bare)
+	for mood, colour := range moodColours {
+		r, g, b, _ := colour.indexed.RGBA()
+		luminance := 0.2126*linear(r) + 0.7152*linear(g) + 0.0722*linear(b)
+		if white, black := 1.05/(luminance+0.05), (luminance+0.05)/0.05; min(white, black) < 3.8 {
+			t.Errorf("mood %d: colour %d has contrast %.1f on white and %.1f on black, want 3.8 on both",
+				mood, colour.indexed, white, black)
+		}
 	}
 }
 
 func TestHistoryCutsNothingAndIndents(t *testing.T) {
 	m := shown(t, modelOf(60, 24, killed.Name),
 		told(1, "checkout", "alert", "the process of checkout does not live: pid 11395 is gone", nil), closeMsg{after(71)})
-	if m.View() != "" {
-		t.Errorf("a closed view still shows %q", m.View())
+	if m.frame() != "" {
+		t.Errorf("a closed view still shows %q", m.frame())
 	}
 	var got []string
 	for line := range strings.SplitSeq(m.history(), "\n") {

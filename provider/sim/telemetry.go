@@ -25,6 +25,7 @@ type Telemetry struct {
 	mu    sync.Mutex
 	asked []*asked
 	blind bool
+	wake  chan struct{} // Run must look again at what is due
 }
 
 // asked is one probe with its state.
@@ -39,15 +40,15 @@ type asked struct {
 
 var _ jenner.Telemetry = (*Telemetry)(nil)
 
-// lookEvery is how often Run looks which probes are due.
-const lookEvery = 10 * time.Millisecond
+// idle is how often Run looks where nothing is due.
+const idle = time.Second
 
 // NewTelemetry makes one that asks nothing yet. onState hears of every answer; it may be nil.
 func NewTelemetry(world *World, onState func(state jenner.ProbeState)) *Telemetry {
 	if onState == nil {
 		onState = func(jenner.ProbeState) {}
 	}
-	return &Telemetry{world: world, onState: onState}
+	return &Telemetry{world: world, onState: onState, wake: make(chan struct{}, 1)}
 }
 
 // Set makes it ask the probes of these services, and whether their targets of kind sim live. Probes of other kinds than
@@ -77,6 +78,7 @@ func (t *Telemetry) Set(services []jenner.Service) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked = list
+	t.again()
 	return nil
 }
 
@@ -95,6 +97,7 @@ func (t *Telemetry) Blind(blind bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.blind = blind
+	t.again()
 }
 
 // AskNow makes the probes of a service due at once.
@@ -106,20 +109,43 @@ func (t *Telemetry) AskNow(service string) {
 			one.next = t.world.now()
 		}
 	}
+	t.again()
+}
+
+func (t *Telemetry) again() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run looks until ctx ends.
 func (t *Telemetry) Run(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	for {
 		t.Look(ctx)
+		timer := time.NewTimer(t.rest())
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-ticker.C:
+		case <-t.wake:
+			timer.Stop()
+		case <-timer.C:
 		}
 	}
+}
+
+// rest is how long no probe will be due.
+func (t *Telemetry) rest() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rest := idle
+	for _, one := range t.asked {
+		if !t.blind {
+			rest = min(rest, max(0, one.next.Sub(t.world.now())))
+		}
+	}
+	return rest
 }
 
 // Look asks each probe that is due by now, and tells what it heard.

@@ -28,7 +28,7 @@ func flag(name, value string) jenner.Params {
 
 // live plays until a time, and starts Jenner again, a moment later, whenever it has died.
 func (m *machine) live(until time.Duration) (deaths int) {
-	for end := time.Now().Add(until); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(until); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if m.program.disk.isDead() {
 			deaths++
 			m.program.shut()
@@ -86,7 +86,7 @@ func TestL10KilledAtEveryStepBoundary(t *testing.T) {
 		m.boot()
 		time.Sleep(time.Second)
 		m.world.Kill("checkout")
-		died = m.live(40*time.Second) > 0
+		died = m.live(15*time.Second) > 0
 		m.program.shut()
 		want := "incident checkout resolved: restart healed it; verified\neffect set flag:shed checkout\neffect restart checkout\n" +
 			"effect set flag:shed checkout\n"
@@ -117,7 +117,7 @@ func TestL10KilledAtEveryStepBoundaryOfAnUndo(t *testing.T) {
 		m.boot()
 		time.Sleep(4 * time.Second)
 		m.world.Hang("checkout")
-		died = m.live(30*time.Second) > 0
+		died = m.live(15*time.Second) > 0
 		m.program.shut()
 		want := []string{"effect set flag:one checkout", "effect set flag:two checkout", "effect undo set flag:two checkout",
 			"effect undo set flag:one checkout"}
@@ -143,9 +143,10 @@ func TestL21KilledAtEveryStepBoundaryOfADrill(t *testing.T) {
 		ControlFor: jenner.Duration(200 * time.Millisecond), Faults: []jenner.FaultSpec{{Fault: "kill", Target: "checkout"}}}
 	allowed := []jenner.Verdict{jenner.VerdictProven, jenner.VerdictAborted, jenner.VerdictInconclusive, jenner.VerdictNotRemediated}
 	verdicts := map[jenner.Verdict]int{}
-	everyThird := 0 // a drill looks often, so that most of its uses of the disk are alike
+	const stride = 7 // a drill looks often, so that most of its uses of the disk are alike
+	turn := 0
 	everyUse(t, func(t *testing.T, use int, how death) (died bool, at string) {
-		everyThird++
+		turn++
 		m := scene(t, common, jenner.Documents{Experiments: []jenner.Experiment{experiment}})
 		m.boot()
 		time.Sleep(2 * time.Second)
@@ -153,9 +154,9 @@ func TestL21KilledAtEveryStepBoundaryOfADrill(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.mu.Lock()
-		m.dies = onceAt(m.uses+3*use+everyThird%3, how, func(what string) { at = what })
+		m.dies = onceAt(m.uses+stride*(use-1)+turn%stride+1, how, func(what string) { at = what })
 		m.mu.Unlock()
-		died = m.live(90*time.Second) > 0
+		died = m.live(45*time.Second) > 0
 		m.program.shut()
 		m.boot()
 		defer m.program.shut()

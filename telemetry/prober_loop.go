@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -45,7 +45,7 @@ func newProbeLoop(opts ProberOptions, service jenner.Service, plan probePlan, pr
 	every, name := plan.Probe.Every.Std(), plan.Probe.Name
 	now := time.Now()
 	series := func(metric string) map[string]string {
-		return map[string]string{labels.MetricName: metric, "service": service.Name, "probe": name}
+		return map[string]string{model.MetricNameLabel: metric, "service": service.Name, "probe": name}
 	}
 	l := &probeLoop{
 		opts: opts, plan: plan, probe: probe, content: content, stop: stop,

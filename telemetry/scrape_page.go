@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/model/value"
@@ -53,7 +54,7 @@ type scraped struct {
 func (s *source) ownSeries() {
 	s.symbols = labels.NewSymbolTable()
 	own := func(name string) scraped {
-		return scraped{labels: labels.FromStrings(labels.MetricName, name, "service", s.id.service, "instance", s.id.instance)}
+		return scraped{labels: labels.FromStrings(model.MetricNameLabel, name, "service", s.id.service, "instance", s.id.instance)}
 	}
 	s.up, s.took = own("up"), own("scrape_duration_seconds")
 }

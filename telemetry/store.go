@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -122,7 +123,7 @@ func (s *Store) Append(samples ...jenner.Sample) error {
 		var wrong []error
 		newest := make(map[storage.SeriesRef]int64, len(samples))
 		for _, sample := range samples {
-			if sample.Labels[labels.MetricName] == "" || sample.At.IsZero() {
+			if sample.Labels[model.MetricNameLabel] == "" || sample.At.IsZero() {
 				wrong = append(wrong, fmt.Errorf("sample %v: it needs the label __name__ and a time", sample.Labels))
 				continue
 			}

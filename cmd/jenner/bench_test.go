@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -145,7 +144,6 @@ func BenchmarkHangToServing(b *testing.B) { healed(b, syscall.SIGSTOP, 1500*time
 // timedJournal notes when an intent is synced.
 type timedJournal struct {
 	act.Journal
-	mu     sync.Mutex
 	synced chan time.Time
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +16,6 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
 	"github.com/jenner-heal/jenner/config"
-	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/notify"
 	"github.com/jenner-heal/jenner/provider/core"
 )
@@ -117,13 +115,4 @@ func say(out io.Writer, change jenner.Change) {
 		}
 		fmt.Fprintf(out, "%s %-10s %-9s %s\n", entry.At.Format("15:04:05.000"), change.Record.Subject, entry.Kind, entry.Text)
 	}
-}
-
-// incidentIn is the incident that a change is about; false where it is about something else.
-func incidentIn(change jenner.Change) (jenner.Incident, bool) {
-	var incident jenner.Incident
-	if change.Record.Line != loop.IncidentLine || json.Unmarshal(change.Record.State, &incident) != nil {
-		return jenner.Incident{}, false
-	}
-	return incident, true
 }

@@ -173,6 +173,9 @@ func TestTheFrameAlwaysFitsTheTerminal(t *testing.T) {
 		if lines[len(lines)-1] != "" {
 			rt.Fatalf("the last line is %q; it must be empty", lines[len(lines)-1])
 		}
+		if cursor := m.View().Cursor; cursor == nil || cursor.X != 0 || cursor.Y != len(lines)-1 {
+			rt.Fatalf("the cursor is at %+v; it must rest on the last line, %d", cursor, len(lines)-1)
+		}
 	})
 }
 

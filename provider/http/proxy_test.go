@@ -330,7 +330,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 		if len(list.holding()) != 1 || len(list.hit(func() float64 { return 0 })) != 1 {
 			t.Error("the fault ended before its lease")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if len(list.holding()) != 0 || len(list.hit(func() float64 { return 0 })) != 0 {
 			t.Error("the fault outlives its lease")
 		}

@@ -14,6 +14,9 @@ import (
 // ErrHeld is why an effect was not begun, or was broken off: somebody stopped Jenner, or holds the service.
 var ErrHeld = errors.New("held")
 
+// ErrUnsettled is why an effect of before a restart has no result yet: its action cannot tell at this moment.
+var ErrUnsettled = errors.New("nobody can tell yet")
+
 // Journal keeps intents. It is safe for concurrent use.
 type Journal interface {
 	// Begin stores an intent, synced to disk, unless one with its key is there; that one is given with fresh false.
@@ -193,9 +196,13 @@ func (e *Executor) settle(ctx context.Context, order Order, stored jenner.Intent
 	answer := HappenedUnknown
 	if resolver, ok := order.Action.(Resolver); ok {
 		var err error
-		if answer, err = resolver.Happened(ctx, order.Call); err != nil {
-			return stored, jenner.Retryable(fmt.Errorf("cannot tell yet whether %s%s happened before the restart: %w",
+		answer, err = resolver.Happened(ctx, order.Call)
+		if err != nil && e.Now().Before(stored.Expires) {
+			return stored, jenner.Retryable(fmt.Errorf("%w whether %s%s happened before the restart: %w", ErrUnsettled,
 				order.Name, on(order.Call.Target), err), "")
+		}
+		if err != nil {
+			answer = HappenedUnknown
 		}
 	}
 	switch {

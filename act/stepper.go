@@ -63,8 +63,8 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 	during, cancel := context.WithTimeout(ctx, step.Timeout.Or(patience(order.Action)))
 	defer cancel()
 	intent, err := s.Executor.Do(during, order)
-	if errors.Is(err, ErrHeld) {
-		return Stepped{Move: MoveWait, At: s.Executor.Now().Add(time.Second), Note: err.Error()}, nil
+	if errors.Is(err, ErrHeld) || errors.Is(err, ErrUnsettled) {
+		return Stepped{Move: MoveWait, At: s.Executor.Now().Add(waitAgain(err)), Note: err.Error()}, nil
 	}
 	if ctx.Err() != nil {
 		return Stepped{}, context.Cause(ctx)
@@ -79,6 +79,14 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 
 func again(step jenner.Step, record *jenner.StepRecord) string {
 	return fmt.Sprintf("step %s failed (%s); attempt %d follows", step.Name, record.Error, record.Attempts+1)
+}
+
+// waitAgain is how long until a step that could not begin is looked at again: a hold is a person's, the rest passes soon.
+func waitAgain(err error) time.Duration {
+	if errors.Is(err, ErrHeld) {
+		return time.Second
+	}
+	return 100 * time.Millisecond
 }
 
 // patience is how long an action may take where its step does not say: one that only looks has a timeout of its own.

@@ -158,14 +158,18 @@ func TestL13RetriesSurvive(t *testing.T) {
 		world := newLedger()
 		of := incident(jenner.Step{Name: "s", Action: "move", Params: params("fails", "retry"),
 			Retry: &jenner.Retry{Attempts: 4, Delay: jenner.Duration(10 * time.Second), MaxDelay: jenner.Duration(15 * time.Second)}})
-		began := time.Now()
+		began, due := time.Now(), time.Time{}
 		var waits []time.Duration
 		for tries := 0; ; tries++ {
 			effects := len(world.seen())
 			stepped, err := world.stepper().Next(t.Context(), of)
-			if err != nil || tries > 20 {
+			if err != nil || tries > 50 {
 				t.Fatal(tries, err)
 			}
+			if len(world.seen()) > effects && time.Now().Before(due) {
+				t.Errorf("attempt %d came %s too soon", len(waits)+1, time.Until(due))
+			}
+			due = stepped.At
 			if stepped.Move != MoveWait {
 				break
 			}

@@ -275,7 +275,6 @@ func (l *Lab) inject(ctx context.Context, step *drillStep) (line.Next, error) {
 // verdict judges what the drill showed and keeps it.
 func (l *Lab) verdict(step *drillStep) line.Next {
 	drill := step.State
-	l.Release(step.ID)
 	drill.EndedAt = step.Now
 	facts := l.facts(step)
 	verdict, reasons := chaos.Judge(facts)
@@ -283,7 +282,7 @@ func (l *Lab) verdict(step *drillStep) line.Next {
 	drill.Result.Measured = drill.Rise
 	step.Note("verdict", fmt.Sprintf("%s: %s", verdict, strings.Join(reasons, "; ")), drill.Result)
 	step.Audit("verdict", drill.Result)
-	step.Proof(learn.ProofFrom(l.withFaults(*drill), l.Docs())...)
+	step.Proof(learn.ProofFrom(*drill, l.Docs())...)
 	drill.Results = append(drill.Results, drill.Result)
 	if drill.Round < max(1, drill.Experiment.Repeat) && drill.Aborted == "" && drill.Residue == "" {
 		again := jenner.Drill{ID: drill.ID, Experiment: drill.Experiment, Round: drill.Round + 1, StartedAt: step.Now, Results: drill.Results}

@@ -44,22 +44,6 @@ func (l *Lab) injectAll(ctx context.Context, step *drillStep) error {
 	return nil
 }
 
-// withFaults is the drill with the faults that its experiment is about: those it has injected are gone by its end.
-func (l *Lab) withFaults(drill jenner.Drill) jenner.Drill {
-	drill.Faults = nil
-	at, _ := l.Docs().Service(drill.Experiment.Service)
-	for _, spec := range drill.Experiment.Faults {
-		service, target, err := l.Docs().Target(spec.Target, at)
-		if err != nil {
-			continue // nothing is proved about what is not in the files any more
-		}
-		if full, _, err := l.Injector.Build(spec.Fault, target.Kind, spec.Params); err == nil {
-			drill.Faults = append(drill.Faults, jenner.FaultRecord{Fault: full, Service: service, Target: target})
-		}
-	}
-	return drill
-}
-
 func (l *Lab) faultEntry(drill *jenner.Drill, until time.Time) jenner.LedgerEntry {
 	entry := jenner.LedgerEntry{ID: fmt.Sprintf("%s/%s/%d", drill.ID, drill.Arm, drill.Round), Kind: jenner.LedgerFault,
 		At: drill.InjectedAt, Until: until, By: drill.ID, Service: drill.Experiment.Service}
@@ -283,19 +267,18 @@ func changed(incident *jenner.Incident, target jenner.TargetRef) bool {
 	return false
 }
 
-// undoFaults takes everything back, whatever happened.
+// undoFaults takes everything back, whatever happened. A hold of the control arm is not released: it ends by itself within
+// seconds, and until the probes have seen the undo, remediation would act on what is well by now.
 func (l *Lab) undoFaults(ctx context.Context, step *drillStep) (line.Next, error) {
 	if err := l.undoNow(ctx, step); err != nil {
 		step.State.Residue = err.Error()
 	}
-	l.Release(step.ID)
 	return line.Go(jenner.PhaseProveUndone), nil
 }
 
 // proveUndone waits until all is as it was: no incident open, nothing sick. What is not so in time was left behind.
 func (l *Lab) proveUndone(ctx context.Context, step *drillStep) (line.Next, error) {
 	drill := step.State
-	l.Release(step.ID)
 	trouble := l.trouble(ctx, drill.Experiment.Service, step.Now)
 	if trouble == "" {
 		// What was under way when the service recovered has ended by now, so the numbers are complete.

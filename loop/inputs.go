@@ -25,7 +25,7 @@ func (w *World) decideInput(ctx context.Context, step *incidentStep) (decide.Inp
 	if err != nil {
 		return decide.Input{}, jenner.Retryable(err, "")
 	}
-	proofs, err := w.proofs(ctx)
+	proofs, err := w.Store.Proofs(ctx)
 	if err != nil {
 		return decide.Input{}, jenner.Retryable(err, "")
 	}
@@ -45,28 +45,13 @@ func current(proofs []jenner.Proof, docs *jenner.Documents) []jenner.Proof {
 	}
 	found := make([]jenner.Proof, 0, len(proofs))
 	for _, proof := range proofs {
-		if hashes[proof.Experiment] == proof.Versions["experiment"] {
+		if hashes[proof.Experiment] == proof.Versions[learn.VersionExperiment] {
 			proof.Versions = maps.Clone(proof.Versions)
-			delete(proof.Versions, "experiment")
+			delete(proof.Versions, learn.VersionExperiment)
 		}
 		found = append(found, proof)
 	}
 	return found
-}
-
-// proofs are the proofs that were kept. The guard compares the documents as they stand with those of the proof; which
-// experiment it was is the proof's own matter, so its version is compared here, and left out where it is the same.
-func (w *World) proofs(ctx context.Context) ([]jenner.Proof, error) {
-	proofs, err := w.Store.Proofs(ctx)
-	for i, proof := range proofs {
-		for _, experiment := range w.Docs().Experiments {
-			if experiment.Name == proof.Experiment && jenner.Hash(experiment) == proof.Versions[learn.VersionExperiment] {
-				proofs[i].Versions = maps.Clone(proof.Versions)
-				delete(proofs[i].Versions, learn.VersionExperiment)
-			}
-		}
-	}
-	return proofs, err
 }
 
 type errGone string

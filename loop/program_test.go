@@ -38,6 +38,7 @@ type machine struct {
 
 	mu       sync.Mutex
 	kill     *jenner.Hold // the kill switch
+	blind    bool         // nothing can be seen of the world
 	pages    []string
 	timeline []entry
 	program  *program
@@ -126,6 +127,7 @@ func (m *machine) boot() {
 	if err := p.telemetry.Set(m.docs.Services); err != nil {
 		m.t.Fatal(err)
 	}
+	p.telemetry.Blind(m.blind)
 	m.program = p
 	p.running.Go(func() { p.telemetry.Run(p.ctx) })
 	p.running.Go(func() { p.engine.Run(p.ctx) })
@@ -240,6 +242,13 @@ func (m *machine) stop(by string) {
 	m.mu.Unlock()
 	if m.program != nil {
 		m.program.executor.Halt(hold)
+	}
+}
+
+func (m *machine) see(can bool) {
+	m.blind = !can
+	if m.program != nil {
+		m.program.telemetry.Blind(m.blind)
 	}
 }
 

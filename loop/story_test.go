@@ -196,9 +196,9 @@ func (m *machine) happen(words []string) {
 	case "set":
 		err = m.world.Set(arg(1), arg(2), arg(3))
 	case "blind":
-		m.program.telemetry.Blind(true)
+		m.see(false)
 	case "see":
-		m.program.telemetry.Blind(false)
+		m.see(true)
 	case "stop":
 		m.stop(arg(1))
 	case "resume":
@@ -257,7 +257,8 @@ func (m *machine) ended() string {
 		m.t.Fatal(err)
 	}
 	slices.SortFunc(records, func(x, y jenner.Record) int {
-		return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.Subject, y.Subject))
+		// Not by time: which of several that come together comes first is chance.
+		return cmp.Or(strings.Compare(x.Subject, y.Subject), x.Created.Compare(y.Created))
 	})
 	for _, record := range records {
 		incident := decode[jenner.Incident](m.t, record)

@@ -84,7 +84,10 @@ func compared(call act.Call) (was, is sight, err error) {
 	if was, err = before(call.Checkpoint); err != nil {
 		return was, is, err
 	}
-	_, is, err = see(call.Target)
+	t, is, err := see(call.Target)
+	if err == nil && !is.Alive {
+		err = t.errStarting()
+	}
 	return was, is, err
 }
 

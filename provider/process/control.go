@@ -56,6 +56,14 @@ var errUnnamed = errors.New("its command returned well, and what it started, if 
 // launch starts the target and returns once its pidfile names a living process. Where that fails, nothing of what was
 // started stays, but for errUnnamed. The caller has seen that nothing lives and holds the lock.
 func (t *Target) launch(ctx context.Context) (sight, error) {
+	if seen, over, err := t.takeOver(ctx); over || err != nil {
+		return seen, err
+	}
+	mark, err := t.mark()
+	if err != nil {
+		return sight{}, err
+	}
+	defer mark.Close()
 	log, logged, err := t.openLog()
 	if err != nil {
 		return sight{}, jenner.Permanent(err, "")
@@ -64,8 +72,12 @@ func (t *Target) launch(ctx context.Context) (sight, error) {
 	command := t.command(t.start)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us and our terminal
+	command.ExtraFiles = []*os.File{mark}
 	if err := command.Start(); err != nil {
 		return sight{}, jenner.Permanent(fmt.Errorf("%s cannot be started: %w", t.name, err), "see the target's start and the folder it starts in")
+	}
+	if id, err := identityOf(command.Process.Pid); err == nil {
+		_ = note(mark, jenner.Raw(id)) // not being able to only costs another jenner some waiting
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- command.Wait() }() // also what keeps a dead child from staying a zombie
@@ -81,6 +93,7 @@ func (t *Target) launch(ctx context.Context) (sight, error) {
 		}
 		return sight{}, jenner.Retryable(fmt.Errorf("%s did not start: %w", t.name, err), "see "+t.Log)
 	}
+	_ = note(mark, []byte(started))
 	return seen, nil
 }
 
@@ -94,15 +107,11 @@ func (t *Target) await(ctx context.Context, child int, exited <-chan error) (sig
 			return seen, nil
 		}
 		if !adopted && !daemon && time.Since(began) > adoptAfter {
-			stat, living, err := readStat(child)
-			if err != nil {
+			var err error
+			if adopted, err = t.adopt(child); err != nil {
 				return sight{}, err
 			}
-			if whose, err := t.foreign(child, stat); living && err == nil && whose == "" {
-				if err := writePidfile(t.Pidfile, child); err != nil {
-					return sight{}, err
-				}
-				adopted = true
+			if adopted {
 				continue
 			}
 		}

@@ -136,6 +136,16 @@ func readPidfile(path string) (pid int, written time.Time, why string, err error
 	return pid, info.ModTime(), "", nil
 }
 
+// identityOf is the identity of a process that lives now.
+func identityOf(pid int) (identity, error) {
+	boot, err := bootID()
+	if err != nil {
+		return identity{}, err
+	}
+	stat, _, err := readStat(pid)
+	return identity{pid, stat.Starttime, boot}, err
+}
+
 // readStat reads /proc/PID/stat. A zombie does not live: it only waits for its parent.
 func readStat(pid int) (stat procfs.ProcStat, living bool, err error) {
 	proc, err := procfs.NewProc(pid)

@@ -42,7 +42,7 @@ func ParseDuration(text string) (Duration, error) {
 	if total >= math.MaxInt64 {
 		return 0, fmt.Errorf("%q is too long; the longest duration is about 292 years", text)
 	}
-	return Duration(total), nil
+	return Duration(math.Round(total)), nil
 }
 
 func joined(parts [][]string) string {

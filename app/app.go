@@ -1,7 +1,7 @@
 // Package app is the composition root: it puts the parts together, starts them in one straight line and stops them in
 // the reverse order.
 //
-// It is for wiring and for nothing else. What the parts do stands in their own packages.
+// It is for wiring. It is not for deciding or doing anything: what the parts do stands in their own packages.
 package app
 
 import (
@@ -229,6 +229,11 @@ func (a *App) committed(change jenner.Change) {
 	}
 	for _, outcome := range change.Outcomes {
 		a.Metrics.Observe(outcome)
+	}
+	for _, proof := range change.Proofs {
+		if proof.Verdict == jenner.VerdictHarmful {
+			a.Metrics.FalseAction()
+		}
 	}
 	if a.OnChange != nil {
 		a.OnChange(change)

@@ -27,7 +27,7 @@ func demoCommand() *cobra.Command {
 	var asJSON, plain, keep bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Break a real shop four times before your eyes, and heal it",
+		Short: "Break a real shop before your eyes, and heal it",
 		Long: `Starts a small real shop (seven processes on a loopback address of its own, with customers who place 20 orders a
 second), learns what steady means, and runs five drills against it while the load goes on: a process killed, one hung,
 a partner that is slow, a dependency that is down, and, to show that nothing is done then, nothing at all.

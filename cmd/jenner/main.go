@@ -1,6 +1,7 @@
 // Command jenner watches systems, heals what it can prove to heal, and calls a human for the rest.
 //
-// It is for the command line only: each subcommand has one file, and what it does stands in the packages it calls.
+// It is for the command line: each subcommand has one file. It is not for what they do, which stands in the packages
+// that they call.
 package main
 
 import (
@@ -105,7 +106,7 @@ may act, runs a runbook one guarded step at a time, verifies that the service re
 calls a human with everything it learned. It also breaks things on purpose, to prove each runbook before it is trusted.
 
 Start here:
-  jenner demo              heals a real shop five times before your eyes; needs nothing, leaves nothing
+  jenner demo              breaks a real shop before your eyes and heals it; needs nothing, leaves nothing
   jenner check DIR         finds every mistake in the files that describe your services
   jenner drill FILE        breaks one of them on purpose and says whether Jenner healed it
   jenner serve DIR         watches and heals until it is stopped

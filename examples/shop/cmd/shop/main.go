@@ -1,4 +1,5 @@
-// Command shop runs one role of the example shop; `shop --help` explains them.
+// Command shop runs one role of the example shop; `shop --help` explains them. It is not for a shop of your own: it only
+// gives Jenner something real to watch and heal.
 package main
 
 import (

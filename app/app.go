@@ -6,6 +6,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -230,13 +231,23 @@ func (a *App) committed(change jenner.Change) {
 	for _, outcome := range change.Outcomes {
 		a.Metrics.Observe(outcome)
 	}
-	for _, proof := range change.Proofs {
-		if proof.Verdict == jenner.VerdictHarmful {
-			a.Metrics.FalseAction()
-		}
-	}
+	a.countFalseActions(change.Record)
 	if a.OnChange != nil {
 		a.OnChange(change)
+	}
+}
+
+// countFalseActions counts the actions that a drill found to be wrong: on another service than the broken one, or on any
+// while nothing was broken.
+func (a *App) countFalseActions(record jenner.Record) {
+	var drill jenner.Drill
+	if record.Line != loop.DrillLine || !record.Ended || json.Unmarshal(record.State, &drill) != nil {
+		return
+	}
+	for _, result := range drill.Results {
+		if result.Verdict == jenner.VerdictHarmful {
+			a.Metrics.FalseAction()
+		}
 	}
 }
 

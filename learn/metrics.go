@@ -81,7 +81,7 @@ func NewMetrics() *Metrics {
 		incidents:    vector("jenner_incidents_total", "Incidents that ended, by their last phase.", "phase"),
 		remediations: vector("jenner_remediations_total", "Incidents in which something was done, by the last runbook and how it came out.", "runbook", "result"),
 		escalations:  counter("jenner_escalations_total", "Incidents that were handed to a human."),
-		falseActions: counter("jenner_false_actions_total", "Actions while nothing was broken, since the start."),
+		falseActions: counter("jenner_false_actions_total", "Actions that a drill found to be wrong, since the start."),
 		rollbacks:    counter("jenner_rollbacks_total", "Incidents in which a run was undone for it did not help."),
 		toDetect:     histogram("jenner_time_to_detect_seconds", "From the first firing alert to the incident."),
 		toAct:        histogram("jenner_time_to_act_seconds", "From the incident to the first action."),
@@ -190,7 +190,7 @@ func (s *sums) add(outcome jenner.Outcome) {
 	}
 }
 
-// FalseAction counts one action that was taken while nothing was broken, as a drill or a person found out.
+// FalseAction counts one action that a drill found to be wrong.
 func (m *Metrics) FalseAction() {
 	m.falseActions.Inc()
 	m.mu.Lock()

@@ -69,7 +69,7 @@ func reportJSON(results []jenner.DrillResult, falseActions int, out io.Writer) e
 
 func reportTable(results []jenner.DrillResult, expected map[string]jenner.Verdict, falseActions int, out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "DRILL\tVERDICT\tCAUSE\tRUNBOOK\tTARGET\tDETECTED\tACTED\tRECOVERED\tORDERS LOST")
+	fmt.Fprintln(table, "DRILL\tVERDICT\tCAUSE\tRUNBOOK\tTARGET\tDETECTED\tACTED\tRECOVERED\tLOST")
 	for _, r := range results {
 		cause := "-"
 		if r.Cause != "" {
@@ -85,6 +85,7 @@ func reportTable(results []jenner.DrillResult, expected map[string]jenner.Verdic
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(out, "\nDetected, acted and recovered: after the fault was injected. Lost: orders, until all was well again.")
 	for _, r := range results {
 		if r.Verdict != expected[r.Experiment] {
 			fmt.Fprintf(out, "\n%s: expected %s, came out %s:\n", r.Experiment, expected[r.Experiment], r.Verdict)
@@ -111,5 +112,5 @@ func seconds(ms int64) string {
 	if ms < 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f s", float64(ms)/1000)
+	return fmt.Sprintf("%.2fs", float64(ms)/1000)
 }

@@ -118,8 +118,8 @@ func TestTerminalViewTellsABadEndFromAGoodOne(t *testing.T) {
 		" ⠋ while nothing is broken, nothing is done",
 		"",
 		"   DRILL            STATE                         DETECTED     ACTED   RECOVERED",
-		" ✓ checkout-killed  PROVEN                          0.31 s    0.35 s      1.92 s",
-		" ✗ nothing-broken   HARMFUL, not NOT_NEEDED         0.10 s         -           -",
+		" ✓ checkout-killed  PROVEN                           0.31s     0.35s       1.92s",
+		" ✗ nothing-broken   HARMFUL, not NOT_NEEDED          0.10s         -           -",
 		"")
 }
 

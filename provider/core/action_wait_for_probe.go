@@ -91,7 +91,7 @@ func (w *WaitForProbe) reached(state jenner.ProbeState, began time.Time) bool {
 }
 
 func told(state jenner.ProbeState) string {
-	if state.Message == "" {
+	if state.Message == "" || state.LastOK { // the message is of the last answer that failed
 		return string(state.Status)
 	}
 	return fmt.Sprintf("%s (%s)", state.Status, state.Message)

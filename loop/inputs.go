@@ -21,7 +21,7 @@ func (w *World) decideInput(ctx context.Context, step *incidentStep) (decide.Inp
 	if !known {
 		return decide.Input{}, jenner.Permanent(errGone(incident.Plan[0]), "")
 	}
-	ledger, err := w.Store.Ledger(ctx, step.Now.Add(-ledgerWindow))
+	ledger, err := w.Store.LedgerOf(ctx, cause.Service, step.Now.Add(-ledgerWindow))
 	if err != nil {
 		return decide.Input{}, jenner.Retryable(err, "")
 	}

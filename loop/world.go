@@ -26,7 +26,7 @@ import (
 // Store is what the two lines keep and read.
 type Store interface {
 	line.Store
-	Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error)
+	LedgerOf(ctx context.Context, service string, since time.Time) ([]jenner.LedgerEntry, error)
 	Proofs(ctx context.Context) ([]jenner.Proof, error)
 }
 

@@ -153,17 +153,25 @@ func (j *timedJournal) Begin(ctx context.Context, intent jenner.Intent) (jenner.
 	return stored, fresh, err
 }
 
-// alertFiles describe a service that only alerts are about, healed by a command that does nothing.
-const alertFiles = `
+// bells is over how many services the alerts are spread, so that no decision looks back on more than a few attempts.
+const bells = 50
+
+// bell is a service that only alerts are about.
+const bell = `
 kind: service
-name: bell
+name: bell%[1]d
+owner: ringers
 targets: [{kind: file, name: bell, path: stock.yaml}]
 alerts: [{name: ring, promql: vector(0) > 1}]
 ---
+`
+
+// answering heals the bells by a command that does nothing.
+const answering = `
 kind: signature
 name: rings
 cause: ringing
-services: {names: [bell]}
+services: {owner: [ringers]}
 evidence: [{alert: ring}]
 ---
 kind: runbook
@@ -184,7 +192,11 @@ stable_for: 1ms
 // BenchmarkAlertToIntent is from the moment that an alert is received to the moment that the intent of the first action
 // is synced to disk: intake, diagnosis, plan, decision with every guard, and six synced commits.
 func BenchmarkAlertToIntent(b *testing.B) {
-	w := newWorld(b, fmt.Sprintf(healing, "", "1ms")+"---\n"+alertFiles)
+	files := fmt.Sprintf(healing, "", "1ms") + "---\n"
+	for i := range bells {
+		files += fmt.Sprintf(bell, i)
+	}
+	w := newWorld(b, files+answering)
 	journal := &timedJournal{synced: make(chan time.Time, 16)}
 	a := running(b, w, func(a *app.App) {
 		journal.Journal = a.Executor().Journal
@@ -201,7 +213,7 @@ func BenchmarkAlertToIntent(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		start := time.Now()
-		alert := jenner.Alert{Name: "ring", Kind: "external", Service: "bell", Status: jenner.Firing,
+		alert := jenner.Alert{Name: "ring", Kind: "external", Service: fmt.Sprint("bell", i%bells), Status: jenner.Firing,
 			Fingerprint: fmt.Sprint("ring", i), StartsAt: start, SeenAt: start}
 		a.World.Board.Put(alert)
 		select {

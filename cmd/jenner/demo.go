@@ -39,12 +39,12 @@ process and no fault behind. Exit code 0 only if every verdict is as expected.`,
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), 90*time.Second, fmt.Errorf("the demo took longer than 90 s"))
 			defer cancel()
 			show := newView(cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON, plain)
-			results, false_, err := demo(ctx, show, keep)
+			results, falseActions, err := demo(ctx, show, keep)
 			show.close()
 			if err != nil {
 				return err
 			}
-			return report(results.results, results.experiments, false_, asJSON, cmd.OutOrStdout())
+			return report(results.results, results.experiments, falseActions, asJSON, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")

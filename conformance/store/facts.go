@@ -24,6 +24,13 @@ func ledger(t *testing.T, b *bench) {
 	same(t, "all of the ledger", read(time.Time{}), []jenner.LedgerEntry{held, old, edge, whole})
 	same(t, "the recent and the held", read(at(-100)), []jenner.LedgerEntry{held, edge, whole})
 
+	of := func(service string, since time.Time) []jenner.LedgerEntry {
+		return must[[]jenner.LedgerEntry](t)(b.LedgerOf(t.Context(), service, since))
+	}
+	same(t, "the recent of one service, and the held", of(whole.Service, time.Time{}), []jenner.LedgerEntry{held, whole})
+	same(t, "the recent of nobody, and the held", of("nobody", time.Time{}), []jenner.LedgerEntry{held})
+	same(t, "none of that service lately", of(whole.Service, whole.At.Add(1)), []jenner.LedgerEntry{held})
+
 	held.Until, held.Result = at(-200), "passed"
 	mustCommit(t, b, jenner.Change{Record: record("a", 0), Ledger: []jenner.LedgerEntry{held}})
 	same(t, "the recent after it was given back", read(at(-100)), []jenner.LedgerEntry{edge, whole})

@@ -37,6 +37,7 @@ type Store interface {
 	Timeline(ctx context.Context, line, id string) ([]jenner.Entry, error)
 
 	Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error)
+	LedgerOf(ctx context.Context, service string, since time.Time) ([]jenner.LedgerEntry, error)
 	PutLedger(ctx context.Context, entries ...jenner.LedgerEntry) error
 	Outcomes(ctx context.Context, since time.Time) ([]jenner.Outcome, error)
 	Proofs(ctx context.Context) ([]jenner.Proof, error)

@@ -26,9 +26,9 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`INSERT INTO ledger (id, at, until, body) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET at = excluded.at, until = excluded.until, body = excluded.body`,
-			entry.ID, stamp(entry.At), stamp(entry.Until), body); err != nil {
+		if err := t.exec(`INSERT INTO ledger (id, service, at, until, body) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET service = excluded.service, at = excluded.at, until = excluded.until, body = excluded.body`,
+			entry.ID, entry.Service, stamp(entry.At), stamp(entry.Until), body); err != nil {
 			return err
 		}
 	}
@@ -39,6 +39,13 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 func (s *Store) Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error) {
 	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
 		"SELECT body FROM ledger WHERE at >= ? OR until = 0 ORDER BY at, rowid", from(since))
+}
+
+// LedgerOf gives the entries of one service from since on, and every entry that is still held, of whatever service, the
+// oldest first. It is what a decision about that service needs, however much else the ledger holds.
+func (s *Store) LedgerOf(ctx context.Context, service string, since time.Time) ([]jenner.LedgerEntry, error) {
+	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
+		"SELECT body FROM ledger WHERE (service = ? AND at >= ?) OR until = 0 ORDER BY at, rowid", service, from(since))
 }
 
 func (t *tx) putOutcomes(outcomes []jenner.Outcome) error {

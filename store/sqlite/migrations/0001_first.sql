@@ -34,13 +34,15 @@ CREATE TABLE timeline (
 CREATE INDEX timeline_record ON timeline (record, n);
 
 CREATE TABLE ledger (
-    id    TEXT    NOT NULL PRIMARY KEY,
-    at    INTEGER NOT NULL,
-    until INTEGER NOT NULL,
-    body  BLOB    NOT NULL
+    id      TEXT    NOT NULL PRIMARY KEY,
+    service TEXT    NOT NULL,
+    at      INTEGER NOT NULL,
+    until   INTEGER NOT NULL,
+    body    BLOB    NOT NULL
 ) STRICT;
 
 CREATE INDEX ledger_at ON ledger (at);
+CREATE INDEX ledger_service ON ledger (service, at);
 CREATE INDEX ledger_held ON ledger (at) WHERE until = 0;
 
 CREATE TABLE outcomes (

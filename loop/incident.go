@@ -170,6 +170,10 @@ func (w *World) decide(ctx context.Context, step *incidentStep) (line.Next, erro
 			where(before), decision.Runbook, decision.Stopper().Reason))
 		return line.WaitFor("person", step.Now.Add(idle)), nil
 	case jenner.DecideWait:
+		if step.Now.Sub(incident.OpenedAt) > waitPatience && decision.Stopper().Guard != "hold" {
+			w.page(ctx, step, fmt.Sprintf("%s is sick and Jenner waits: guard %s: %s", incident.Service,
+				decision.Stopper().Guard, decision.Stopper().Reason))
+		}
 		return line.Later(soon(decision.RetryAt, step.Now)), nil
 	}
 	if incident.Policy.EffectiveMode() == jenner.ModeShadow && decision.Stopper().Guard == "mode" {

@@ -54,6 +54,7 @@ type World struct {
 // How long stages wait for what they need. Each wait ends: what cannot be found out is told to a human.
 const (
 	lookAgain        = 20 * time.Millisecond  // for something that will be known within moments
+	waitPatience     = time.Minute            // for a guard to agree, before a human is told that it does not
 	poll             = 100 * time.Millisecond // for health
 	idle             = time.Second            // for somebody else to do something
 	diagnosePatience = 15 * time.Second       // for evidence that makes the cause known

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"sync"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/telemetry"
@@ -17,6 +19,10 @@ func init() {
 // somebody else's process means that the target's own does not live: Failed. A pidfile that cannot be read: Unknown.
 type ProbeAlive struct {
 	bound *jenner.Target
+
+	mu    sync.Mutex
+	known *Target // the decoded parameters of …
+	of    uintptr // … this map, which nobody changes
 }
 
 // Alive is the probe bound to one target, whatever target its calls name.
@@ -24,7 +30,7 @@ func Alive(target jenner.Target) telemetry.Probe { return &ProbeAlive{bound: &ta
 
 // Probe looks at the pidfile and the process once.
 func (p *ProbeAlive) Probe(_ context.Context, call telemetry.ProbeCall) telemetry.Result {
-	_, seen, err := see(p.target(call))
+	seen, err := p.see(p.target(call))
 	var foreign *foreignError
 	switch {
 	case errors.As(err, &foreign):
@@ -40,7 +46,7 @@ func (p *ProbeAlive) Probe(_ context.Context, call telemetry.ProbeCall) telemetr
 // Watch blocks until the process that lives now has ended. Where none lives there is nothing to watch: an error.
 func (p *ProbeAlive) Watch(ctx context.Context, call telemetry.ProbeCall) error {
 	written := p.target(call)
-	_, seen, err := see(written)
+	seen, err := p.see(written)
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,20 @@ func (p *ProbeAlive) Watch(ctx context.Context, call telemetry.ProbeCall) error 
 	}
 	defer process.close()
 	return process.wait(ctx)
+}
+
+// see looks at the target. It is asked about the same one again and again, so the parameters are decoded once.
+func (p *ProbeAlive) see(written jenner.Target) (sight, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if of := reflect.ValueOf(written.Params).Pointer(); p.known == nil || p.of != of {
+		known, err := decode(written)
+		if err != nil {
+			return sight{}, err
+		}
+		p.known, p.of = known, of
+	}
+	return p.known.look()
 }
 
 func (p *ProbeAlive) target(call telemetry.ProbeCall) jenner.Target {

@@ -7,11 +7,11 @@ type Cause string
 
 // Signature is the pattern of evidence by which a cause is known.
 type Signature struct {
-	Name        string            `json:"name"`
+	Name        string            `json:"name"` // unique among signatures
 	Description string            `json:"description,omitempty"`
-	Cause       Cause             `json:"cause"`
-	Services    Selector          `json:"services,omitzero"`
-	Evidence    []EvidencePattern `json:"evidence"`
+	Cause       Cause             `json:"cause"`             // what it is a pattern of; policies are written for causes
+	Services    Selector          `json:"services,omitzero"` // the services it may be about; all where not said
+	Evidence    []EvidencePattern `json:"evidence"`          // what is looked for, with weights
 	Source      Source            `json:"-"`
 }
 
@@ -25,10 +25,10 @@ type EvidencePattern struct {
 	Process    string   `json:"process,omitempty"`    // gone or alive
 	Dependency string   `json:"dependency,omitempty"` // healthy (all), failing (one) or slow (one)
 	Changed    string   `json:"changed,omitempty"`    // deploy, config or flag
-	Within     Duration `json:"within,omitempty"`
-	For        Duration `json:"for,omitempty"` // a probe or a process is so for at least this long
-	Event      string   `json:"event,omitempty"`
-	Weight     Number   `json:"weight,omitempty"`
+	Within     Duration `json:"within,omitempty"`     // how long ago a change may have been
+	For        Duration `json:"for,omitempty"`        // a probe or a process is so for at least this long
+	Event      string   `json:"event,omitempty"`      // an event of this reason occurred
+	Weight     Number   `json:"weight,omitempty"`     // how much this piece counts; 1 where not said
 }
 
 // Finding says how one piece of evidence turned out.
@@ -81,10 +81,10 @@ func (d Diagnosis) Best() (RankedCause, bool) {
 
 // Selector picks services. Every field that is set must hold; the zero Selector picks all.
 type Selector struct {
-	Names       []string `json:"names,omitempty"`
-	Tier        []int    `json:"tier,omitempty"`
-	Environment []string `json:"environment,omitempty"`
-	Owner       []string `json:"owner,omitempty"`
+	Names       []string `json:"names,omitempty"`       // names of services
+	Tier        []int    `json:"tier,omitempty"`        // their tiers
+	Environment []string `json:"environment,omitempty"` // their environments
+	Owner       []string `json:"owner,omitempty"`       // their owners
 }
 
 // Picks tells whether the selector picks the service.

@@ -9,7 +9,7 @@ import (
 
 // Channel is a way to tell people: the written key (`webhook`, `file`, `terminal`) names the notifier.
 type Channel struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"` // what policies call it
 	Kind   string `json:"kind" config:"-"`
 	Params Params `json:"params,omitempty" rest:"kind"`
 	Source Source `json:"-"`

@@ -7,11 +7,11 @@ import (
 
 // Experiment is a hypothesis, the faults that test it, and what is expected.
 type Experiment struct {
-	Name       string      `json:"name"`
-	Hypothesis string      `json:"hypothesis"`
-	Service    string      `json:"service"`
-	Faults     []FaultSpec `json:"faults,omitempty"` // none: the drill shows that nothing is done when nothing is broken
-	Expect     Expectation `json:"expect,omitzero"`
+	Name       string      `json:"name"`                  // unique among experiments
+	Hypothesis string      `json:"hypothesis"`            // what is expected, in a sentence
+	Service    string      `json:"service"`               // the service that the drill is about
+	Faults     []FaultSpec `json:"faults,omitempty"`      // none: the drill shows that nothing is done when nothing is broken
+	Expect     Expectation `json:"expect,omitzero"`       // what must come about for it to be PROVEN
 	Control    bool        `json:"control,omitempty"`     // first show that it stays broken without remediation
 	ControlFor Duration    `json:"control_for,omitempty"` // how long it must stay broken; 3s where not said
 	Repeat     int         `json:"repeat,omitempty"`      // 1 where not said
@@ -20,7 +20,7 @@ type Experiment struct {
 	Timeout    Duration    `json:"timeout,omitempty"`     // how long recovery is waited for; 60s where not said
 	// Measure are numbers whose rise from injection to recovery the result reports: name to PromQL.
 	Measure       map[string]string `json:"measure,omitempty"`
-	ExpectVerdict Verdict           `json:"expect_verdict,omitempty"`
+	ExpectVerdict Verdict           `json:"expect_verdict,omitempty"` // the verdict that counts as a success; PROVEN where not said
 	Source        Source            `json:"-"`
 }
 
@@ -34,19 +34,19 @@ func (e Experiment) ExpectedVerdict() Verdict {
 
 // FaultSpec is one fault on one target.
 type FaultSpec struct {
-	Fault  string `json:"fault"`  // a verb (`kill`) or a full name (`process.kill`)
-	Target string `json:"target"` // a service, a target of the experiment's service, or SERVICE/TARGET
-	Params Params `json:"params,omitempty"`
+	Fault  string `json:"fault"`            // a verb (`kill`) or a full name (`process.kill`)
+	Target string `json:"target"`           // a service, a target of the experiment's service, or SERVICE/TARGET
+	Params Params `json:"params,omitempty"` // what the fault is told
 }
 
 // Expectation is what a drill expects of the line.
 type Expectation struct {
-	DetectedWithin  Duration `json:"detected_within,omitempty"`
-	Cause           Cause    `json:"cause,omitempty"`
-	Runbook         string   `json:"runbook,omitempty"`
-	Target          string   `json:"target,omitempty"` // a service's name; the faulted service where not said
-	RecoveredWithin Duration `json:"recovered_within,omitempty"`
-	NoActionFor     Duration `json:"no_action_for,omitempty"` // with no faults
+	DetectedWithin  Duration `json:"detected_within,omitempty"`  // after the injection; later is PROVEN_SLOW
+	Cause           Cause    `json:"cause,omitempty"`            // that must be found
+	Runbook         string   `json:"runbook,omitempty"`          // that must run
+	Target          string   `json:"target,omitempty"`           // a service's name; the faulted service where not said
+	RecoveredWithin Duration `json:"recovered_within,omitempty"` // after the injection; later is PROVEN_SLOW
+	NoActionFor     Duration `json:"no_action_for,omitempty"`    // with no faults
 }
 
 // Verdict is what a drill showed about a runbook.

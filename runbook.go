@@ -4,10 +4,10 @@ import "encoding/json"
 
 // Runbook is a list of guarded steps.
 type Runbook struct {
-	Name        string   `json:"name"`
+	Name        string   `json:"name"` // unique among runbooks
 	Description string   `json:"description,omitempty"`
-	Trigger     *Trigger `json:"trigger,omitempty"`
-	Steps       []Step   `json:"steps"`
+	Trigger     *Trigger `json:"trigger,omitempty"` // lets it start without a signature
+	Steps       []Step   `json:"steps"`             // done one after the other
 	// RevertWhen makes the runbook a mitigation: once this CEL condition holds, what the run changed is undone.
 	RevertWhen string `json:"revert_when,omitempty"`
 	// RevertAfter is how long the mitigation may stay before a human is told; 24h where not said.
@@ -17,22 +17,22 @@ type Runbook struct {
 
 // Trigger lets a runbook start without a signature: the alert is the evidence and the runbook's name the cause.
 type Trigger struct {
-	Alert      string     `json:"alert"` // the name of an alert, or PromQL in which 90% means 0.9
-	For        Duration   `json:"for,omitempty"`
+	Alert      string     `json:"alert"`                // the name of an alert, or PromQL in which 90% means 0.9
+	For        Duration   `json:"for,omitempty"`        // for how long the alert must hold
 	Confidence Confidence `json:"confidence,omitempty"` // medium where not said
 }
 
 // Step is one action with its limits.
 type Step struct {
-	Name        string      `json:"name"`
-	Action      string      `json:"action"`           // a verb (`restart`) or a full name (`process.restart`)
-	Target      string      `json:"target,omitempty"` // NAME or SERVICE/NAME; the diagnosed target where not said
-	Params      Params      `json:"params,omitempty"`
-	Condition   string      `json:"condition,omitempty"` // CEL; the step is passed over where it is false
-	BlastRadius BlastRadius `json:"blast_radius,omitempty"`
-	Timeout     Duration    `json:"timeout,omitempty"` // 1m where not said
-	Retry       *Retry      `json:"retry,omitempty"`
-	Undo        *UndoStep   `json:"undo,omitempty"` // instead of the action's own undo
+	Name        string      `json:"name"`                   // unique within the runbook; conditions refer to it
+	Action      string      `json:"action"`                 // a verb (`restart`) or a full name (`process.restart`)
+	Target      string      `json:"target,omitempty"`       // NAME or SERVICE/NAME; the diagnosed target where not said
+	Params      Params      `json:"params,omitempty"`       // what the action is told
+	Condition   string      `json:"condition,omitempty"`    // CEL; the step is passed over where it is false
+	BlastRadius BlastRadius `json:"blast_radius,omitempty"` // how much the step may touch: max_UNIT and a share, a count, or both
+	Timeout     Duration    `json:"timeout,omitempty"`      // 1m where not said
+	Retry       *Retry      `json:"retry,omitempty"`        // tried again where it failed for a passing reason
+	Undo        *UndoStep   `json:"undo,omitempty"`         // instead of the action's own undo
 }
 
 // Retry says how often a step that failed for a passing reason is tried again.
@@ -44,9 +44,9 @@ type Retry struct {
 
 // UndoStep is the action that takes a step back.
 type UndoStep struct {
-	Action string `json:"action"`
-	Target string `json:"target,omitempty"`
-	Params Params `json:"params,omitempty"`
+	Action string `json:"action"`           // a verb or a full name
+	Target string `json:"target,omitempty"` // NAME or SERVICE/NAME; that of the step where not said
+	Params Params `json:"params,omitempty"` // what the action is told
 }
 
 // Mode is how far a policy may go by itself.
@@ -67,24 +67,24 @@ var Modes = []Mode{ModeShadow, ModeRecommend, ModeApprove, ModeAuto}
 type Policy struct {
 	Name                string      `json:"name,omitempty"` // the incident type where not said
 	Description         string      `json:"description,omitempty"`
-	IncidentType        Cause       `json:"incident_type"`
-	Services            Selector    `json:"services,omitzero"`
-	Runbooks            []string    `json:"runbooks,omitempty"` // least disruptive first
-	Mode                Mode        `json:"mode,omitempty"`     // recommend where not said
-	DetectionSignal     string      `json:"detection_signal,omitempty"`
-	AutoExecute         *bool       `json:"auto_execute,omitempty"` // true: mode auto, false: recommend
-	ConfidenceThreshold Confidence  `json:"confidence_threshold,omitempty"`
-	MaxAttempts         int         `json:"max_attempts,omitempty"`
-	AttemptsResetAfter  Duration    `json:"attempts_reset_after,omitempty"` // of verified health
-	CooldownAfterAction Duration    `json:"cooldown_after_action,omitempty"`
-	VerificationWindow  Duration    `json:"verification_window,omitempty"` // the most that verifying may take
-	StableFor           Duration    `json:"stable_for,omitempty"`          // checks must pass for this long
-	RollbackIfFailed    bool        `json:"rollback_if_failed,omitempty"`
-	RequiresProof       Duration    `json:"requires_proof,omitempty"`
-	BlastRadius         BlastRadius `json:"blast_radius,omitempty"`
-	MinHealthy          *Limit      `json:"min_healthy,omitempty"`
-	AlertExpiresAfter   Duration    `json:"alert_expires_after,omitempty"` // 10m where not said
-	EscalationChannel   string      `json:"escalation_channel,omitempty"`
+	IncidentType        Cause       `json:"incident_type"`                   // the cause that it is for
+	Services            Selector    `json:"services,omitzero"`               // the services that it is for; all where not said
+	Runbooks            []string    `json:"runbooks,omitempty"`              // least disruptive first
+	Mode                Mode        `json:"mode,omitempty"`                  // recommend where not said
+	DetectionSignal     string      `json:"detection_signal,omitempty"`      // an alert or probe that must be among the evidence
+	AutoExecute         *bool       `json:"auto_execute,omitempty"`          // true: mode auto, false: recommend
+	ConfidenceThreshold Confidence  `json:"confidence_threshold,omitempty"`  // how sure the diagnosis must be; 0.9 where not said
+	MaxAttempts         int         `json:"max_attempts,omitempty"`          // runs for one cause on one target before a human is called; 2 where not said
+	AttemptsResetAfter  Duration    `json:"attempts_reset_after,omitempty"`  // of verified health
+	CooldownAfterAction Duration    `json:"cooldown_after_action,omitempty"` // how long a target rests from a runbook; 5m where not said
+	VerificationWindow  Duration    `json:"verification_window,omitempty"`   // the most that verifying may take
+	StableFor           Duration    `json:"stable_for,omitempty"`            // checks must pass for this long
+	RollbackIfFailed    bool        `json:"rollback_if_failed,omitempty"`    // take back what did not help
+	RequiresProof       Duration    `json:"requires_proof,omitempty"`        // act only while a PROVEN drill is younger than this; otherwise ask
+	BlastRadius         BlastRadius `json:"blast_radius,omitempty"`          // how much all steps together may touch
+	MinHealthy          *Limit      `json:"min_healthy,omitempty"`           // how many targets of the service must stay well
+	AlertExpiresAfter   Duration    `json:"alert_expires_after,omitempty"`   // 10m where not said
+	EscalationChannel   string      `json:"escalation_channel,omitempty"`    // whom to tell, besides the terminal and the file
 	Source              Source      `json:"-"`
 }
 

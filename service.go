@@ -14,21 +14,21 @@ type Params map[string]json.RawMessage
 
 // Service is what people care about.
 type Service struct {
-	Name        string   `json:"name"`
+	Name        string   `json:"name"` // one word, known to all other documents
 	Description string   `json:"description,omitempty"`
-	Owner       string   `json:"owner,omitempty"`
-	Tier        int      `json:"tier,omitempty"` // 1 matters most; 0 is 'not said'
-	Environment string   `json:"environment,omitempty"`
-	DependsOn   []string `json:"depends_on,omitempty"`
+	Owner       string   `json:"owner,omitempty"`       // the team that answers for it
+	Tier        int      `json:"tier,omitempty"`        // 1 matters most; 0 is 'not said'
+	Environment string   `json:"environment,omitempty"` // production, staging …; policies select by it
+	DependsOn   []string `json:"depends_on,omitempty"`  // services without which this one cannot work
 	// External marks a third party's service: its state is evidence, but nothing of it can be healed from here, so an
 	// incident stays with the lowest failing service that is ours.
 	External bool            `json:"external,omitempty"`
-	Targets  []Target        `json:"targets,omitempty"`
-	Metrics  []MetricsSource `json:"metrics,omitempty"`
-	Probes   []Probe         `json:"probes,omitempty"`
-	Alerts   []Rule          `json:"alerts,omitempty"`
-	SLIs     []SLI           `json:"slis,omitempty"`
-	SLOs     []SLO           `json:"slos,omitempty"`
+	Targets  []Target        `json:"targets,omitempty"` // the first one is what is meant where a service is named as a target
+	Metrics  []MetricsSource `json:"metrics,omitempty"` // where its numbers come from
+	Probes   []Probe         `json:"probes,omitempty"`  // questions that are asked of it again and again
+	Alerts   []Rule          `json:"alerts,omitempty"`  // conditions in PromQL that mean trouble
+	SLIs     []SLI           `json:"slis,omitempty"`    // numbers that tell how well it does
+	SLOs     []SLO           `json:"slos,omitempty"`    // objectives over a window
 	Source   Source          `json:"-"`
 }
 
@@ -55,8 +55,8 @@ func (s Service) ProbeNamed(name string) (Probe, bool) {
 // Target is one thing that can be observed or changed. Its kind picks the provider; Params are what that kind needs
 // (a process: start, stop, pidfile, grace).
 type Target struct {
-	Kind   string `json:"kind"`
-	Name   string `json:"name"`
+	Kind   string `json:"kind"` // process, file, http …: it picks the provider
+	Name   string `json:"name"` // unique within the service
 	Params Params `json:"params,omitempty" rest:"true"`
 	Dir    string `json:"dir,omitempty" config:"-"` // the folder that relative paths start from
 }
@@ -87,7 +87,7 @@ type MetricsSource struct {
 // Probe asks a service a question again and again. Kind is the written key (`http`, `tcp`, `command`, `transaction`)
 // and Params what stands under it.
 type Probe struct {
-	Name    string   `json:"name"`
+	Name    string   `json:"name"` // unique within the service; its alerts are NAME-failing and NAME-slow
 	Kind    string   `json:"kind" config:"-"`
 	Params  Params   `json:"params,omitempty" rest:"kind"`
 	Every   Duration `json:"every,omitempty"`   // 1s where not said
@@ -100,28 +100,28 @@ type Probe struct {
 
 // Rule is an alert that people wrote in PromQL: it fires for each series of the answer that lasts for For.
 type Rule struct {
-	Name     string   `json:"name"`
-	PromQL   string   `json:"promql"`
-	For      Duration `json:"for,omitempty"`
+	Name     string   `json:"name"`               // the name of the alert
+	PromQL   string   `json:"promql"`             // fires for each series of the answer; $service stands for the name of the service
+	For      Duration `json:"for,omitempty"`      // for how long it must hold; at once where not said
 	Severity string   `json:"severity,omitempty"` // page or ticket; page where not said
-	Summary  string   `json:"summary,omitempty"`
+	Summary  string   `json:"summary,omitempty"`  // one line for people
 }
 
 // SLI is a number that tells how well the service does. Where neither bound is declared, both are learned from the
 // baseline; where one is, the other side is open, for who declares one has said which direction is bad.
 type SLI struct {
-	Name   string   `json:"name"`
-	PromQL string   `json:"promql"`
-	Below  *Number  `json:"below,omitempty"`
-	Above  *Number  `json:"above,omitempty"`
-	For    Duration `json:"for,omitempty"` // an alert needs it out of bounds for this long; zero: never an alert
+	Name   string   `json:"name"`            // unique within the service
+	PromQL string   `json:"promql"`          // must answer with one number
+	Below  *Number  `json:"below,omitempty"` // it is well while the number is at most this
+	Above  *Number  `json:"above,omitempty"` // it is well while the number is at least this
+	For    Duration `json:"for,omitempty"`   // an alert needs it out of bounds for this long; zero: never an alert
 }
 
 // SLO is an objective over a window of time, from good and total events.
 type SLO struct {
-	Name      string   `json:"name"`
-	Objective Share    `json:"objective"`
-	Window    Duration `json:"window"`
-	Good      string   `json:"good"`
-	Total     string   `json:"total"`
+	Name      string   `json:"name"`      // unique within the service
+	Objective Share    `json:"objective"` // the share of good events that is promised
+	Window    Duration `json:"window"`    // over which time it is promised
+	Good      string   `json:"good"`      // PromQL: the good events
+	Total     string   `json:"total"`     // PromQL: all events
 }

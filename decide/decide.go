@@ -71,6 +71,7 @@ var Guards = []Guard{
 	{"tier", tier},
 	{"mode", mode},
 	{"confidence", confidence},
+	{"signal", signal},
 	{"freshness", freshness},
 	{"dependency", dependency},
 	{"cooldown", cooldown},

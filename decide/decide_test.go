@@ -18,7 +18,7 @@ func TestDecideActsWhereEveryGuardAgrees(t *testing.T) {
 	for _, result := range got.Guards {
 		names = append(names, result.Guard)
 	}
-	want := []string{"hold", "tier", "mode", "confidence", "freshness", "dependency", "cooldown", "attempts", "blast", "proof"}
+	want := []string{"hold", "tier", "mode", "confidence", "signal", "freshness", "dependency", "cooldown", "attempts", "blast", "proof"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the guards that were asked (-want +got):\n%s", diff)
 	}

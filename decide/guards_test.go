@@ -251,3 +251,35 @@ func TestReasonsNameNoPlaceholder(t *testing.T) {
 		}
 	}
 }
+
+func TestSignal(t *testing.T) {
+	with := func(wanted string, change func(*Input)) Input {
+		return crashedBut(func(in *Input) {
+			in.Policy.DetectionSignal = wanted
+			in.Cause.Evidence = []jenner.Evidence{
+				{What: "event: OOMKilled", Finding: jenner.Matched}, {What: "probe: payments/ready, is: failing", Finding: jenner.Matched},
+				{What: "alert: disk-full", Finding: jenner.NotMatched}, {What: "promql: up", Finding: jenner.Matched},
+			}
+			change(in)
+		})
+	}
+	firing := func(name string, status jenner.AlertStatus) func(*Input) {
+		return func(in *Input) { in.Alerts = []jenner.Alert{{Name: name, Status: status}} }
+	}
+	nothing := func(*Input) {}
+	missing := func(wanted string) string { return "the detection signal " + wanted + " is not among the evidence" }
+	check(t, signal, []said{
+		{"none is asked for", with("", nothing), jenner.DecideAct, "no detection signal is asked for", 0, nil},
+		{"an event", with("OOMKilled", nothing), jenner.DecideAct, "the detection signal OOMKilled is there: event: OOMKilled", 0,
+			numbers{"signal": "OOMKilled"}},
+		{"a probe of another service", with("ready", nothing), jenner.DecideAct,
+			"the detection signal ready is there: probe: payments/ready, is: failing", 0, nil},
+		{"evidence that did not match", with("disk-full", nothing), jenner.DecideWait, missing("disk-full"), time.Second, nil},
+		{"PromQL is no name", with("up", nothing), jenner.DecideWait, missing("up"), time.Second, nil},
+		{"an alert that fires", with("errors", firing("errors", jenner.Firing)), jenner.DecideAct,
+			"the detection signal errors is there: alert errors fires", 0, nil},
+		{"the alert of a probe", with("health", firing("health-failing", jenner.Firing)), jenner.DecideAct,
+			"the detection signal health is there: alert health-failing fires", 0, nil},
+		{"an alert that was resolved", with("errors", firing("errors", jenner.Resolved)), jenner.DecideWait, missing("errors"), time.Second, nil},
+	})
+}

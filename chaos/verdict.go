@@ -16,6 +16,7 @@ type Facts struct {
 	Bit         bool
 	Witness     string
 	InjectedAt  time.Time
+	UndoneAt    time.Time // when the fault was taken back; zero: not yet
 
 	Incident  *jenner.Incident // the one that the line opened for this trouble; nil where it opened none
 	Touched   []string         // services that an action touched while the drill went on
@@ -134,13 +135,25 @@ func stateOf(facts Facts) string {
 	switch {
 	case facts.Incident == nil:
 		return "no incident was opened"
-	case facts.Incident.ActedAt.IsZero() && len(facts.Incident.Decisions) > 0:
-		last := facts.Incident.Decisions[len(facts.Incident.Decisions)-1]
-		return "nothing was done; guard " + last.Stopper().Guard + ": " + last.Stopper().Reason
+	case facts.Incident.ActedAt.IsZero() && len(whileBroken(facts)) > 0:
+		decisions := whileBroken(facts)
+		stopper := decisions[len(decisions)-1].Stopper()
+		return "nothing was done; guard " + stopper.Guard + ": " + stopper.Reason
 	case facts.Incident.ActedAt.IsZero():
 		return "nothing was done: " + facts.Incident.Diagnosis.Unsure
 	}
 	return "the runbook " + runbookOf(facts) + " ran"
+}
+
+// whileBroken are the decisions that were made before the fault was taken back: only they say why it was not healed.
+func whileBroken(facts Facts) []jenner.Decision {
+	var made []jenner.Decision
+	for _, decision := range facts.Incident.Decisions {
+		if facts.UndoneAt.IsZero() || decision.At.Before(facts.UndoneAt) {
+			made = append(made, decision)
+		}
+	}
+	return made
 }
 
 func untold(facts Facts) (jenner.Verdict, []string) {

@@ -361,7 +361,7 @@ func rise(before, after map[string]float64) map[string]float64 {
 func (l *Lab) facts(step *drillStep) chaos.Facts {
 	drill := step.State
 	facts := chaos.Facts{Experiment: drill.Experiment, Aborted: drill.Aborted, Control: drill.Control, Bit: !drill.BitAt.IsZero(),
-		Witness: drill.Witness, InjectedAt: drill.InjectedAt, Recovered: drill.RecoveredAt, Removed: drill.Removed,
+		Witness: drill.Witness, InjectedAt: drill.InjectedAt, UndoneAt: drill.UndoneAt, Recovered: drill.RecoveredAt, Removed: drill.Removed,
 		Armed: drill.Armed, Residue: drill.Residue}
 	if drill.Control != nil && (drill.Control.RecoveredAlone || !drill.Control.StayedBroken) {
 		facts.Bit = drill.Control.Bit

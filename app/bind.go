@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/jenner-heal/jenner"
@@ -19,16 +18,10 @@ type binder struct{ catalog *catalog.Catalog }
 // decoded puts parameters into a fresh value, strictly.
 func decoded[T any](entry catalog.Entry[T], params jenner.Params) (T, error) {
 	value := entry.New()
-	var mistakes []error
-	for _, problem := range strict.Params(params, value) {
-		mistakes = append(mistakes, fmt.Errorf("%s%s: %s", entry.Name, problem.Path, problem.Message))
+	if err := strict.Decode(params, value); err != nil {
+		return value, fmt.Errorf("%s: %w", entry.Name, err)
 	}
-	if checker, ok := any(value).(interface{ Validate() error }); ok && len(mistakes) == 0 {
-		if err := checker.Validate(); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s: %w", entry.Name, err))
-		}
-	}
-	return value, errors.Join(mistakes...)
+	return value, nil
 }
 
 func (b binder) action(name, kind string, params jenner.Params) (string, act.Action, error) {

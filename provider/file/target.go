@@ -36,14 +36,7 @@ func decode(target jenner.Target) (*Target, error) {
 		return nil, jenner.Permanent(fmt.Errorf("target %s is not a file", target.Ref()), "")
 	}
 	t := &Target{}
-	var mistakes []error
-	for _, problem := range strict.Params(target.Params, t) {
-		mistakes = append(mistakes, errors.New(problem.Message))
-	}
-	if len(mistakes) == 0 {
-		mistakes = append(mistakes, t.Validate())
-	}
-	if err := errors.Join(mistakes...); err != nil {
+	if err := strict.Decode(target.Params, t); err != nil {
 		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
 	}
 	if !filepath.IsAbs(t.Path) {

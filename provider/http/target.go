@@ -43,14 +43,7 @@ func decodeTarget(target jenner.Target) (*Target, error) {
 		return nil, jenner.Permanent(fmt.Errorf("target %s is not of kind http", target.Ref()), "")
 	}
 	t := &Target{}
-	var mistakes []error
-	for _, problem := range strict.Params(target.Params, t) {
-		mistakes = append(mistakes, errors.New(problem.Message))
-	}
-	if len(mistakes) == 0 {
-		mistakes = append(mistakes, t.Validate())
-	}
-	if err := errors.Join(mistakes...); err != nil {
+	if err := strict.Decode(target.Params, t); err != nil {
 		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
 	}
 	return t, nil

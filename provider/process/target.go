@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/strict"
 )
 
 func init() {
@@ -72,10 +73,7 @@ func decode(target jenner.Target) (*Target, error) {
 		return nil, jenner.Permanent(fmt.Errorf("target %s is not a process", target.Ref()), "")
 	}
 	t := newTarget()
-	if err := decodeParams(target.Params, t); err != nil {
-		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
-	}
-	if err := t.Validate(); err != nil {
+	if err := strict.Decode(target.Params, t); err != nil {
 		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
 	}
 	t.name, t.dir = target.Name, target.Dir

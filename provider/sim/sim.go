@@ -40,8 +40,8 @@ func worldOf(id string) (*World, error) {
 // find gives the world of a target, in which a service of the target's name stands.
 func find(target jenner.Target) (*World, error) {
 	var params Target
-	for _, problem := range strict.Params(target.Params, &params) {
-		return nil, jenner.Permanent(fmt.Errorf("target %s: %s", target.Ref(), problem.Message), "")
+	if err := strict.Decode(target.Params, &params); err != nil {
+		return nil, jenner.Permanent(fmt.Errorf("target %s: %w", target.Ref(), err), "")
 	}
 	world, err := worldOf(params.World)
 	if err != nil {

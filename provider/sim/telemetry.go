@@ -203,8 +203,8 @@ func (a *asked) ask(ctx context.Context, world *World) (time.Duration, error) {
 		return 0, nil
 	}
 	var written ProbeAnswer
-	for _, problem := range strict.Params(a.probe.Params, &written) {
-		return 0, errors.New(problem.Message)
+	if err := strict.Decode(a.probe.Params, &written); err != nil {
+		return 0, err
 	}
 	late, err := world.Ask(written.of(a.service))
 	if limit := a.probe.Timeout.Or(min(time.Second, a.probe.Every.Std())); err == nil && late > limit {

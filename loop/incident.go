@@ -200,6 +200,7 @@ func (w *World) noteDecision(step *incidentStep, decision jenner.Decision) {
 	if n := len(incident.Decisions); n > 0 {
 		last := incident.Decisions[n-1]
 		if last.Outcome == decision.Outcome && last.Runbook == decision.Runbook && last.Stopper().Guard == decision.Stopper().Guard {
+			decision.At = last.At // it stands since then
 			incident.Decisions[n-1] = decision
 			return
 		}

@@ -97,7 +97,11 @@ func (t *Target) look() (sight, error) {
 		seen.Why = fmt.Sprintf("pid %d is gone; another process, younger than the pidfile, has the number now", pid)
 		return seen, nil
 	}
-	whose, err := t.foreign(pid, stat)
+	id := identity{pid, stat.Starttime, boot}
+	whose := ""
+	if id != t.own {
+		whose, err = t.foreign(pid, stat)
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 		return seen, nil // it went while it was looked at
 	}
@@ -107,7 +111,7 @@ func (t *Target) look() (sight, error) {
 	if whose != "" {
 		return sight{}, &foreignError{t.Pidfile, pid, whose}
 	}
-	seen.identity = identity{pid, stat.Starttime, boot}
+	seen.identity, t.own = id, id
 	seen.Alive, seen.Why, seen.Stopped = true, "", stopped(stat)
 	return seen, nil
 }

@@ -42,6 +42,7 @@ type Target struct {
 	start      []string
 	stop       []string
 	startLimit time.Duration
+	own        identity // the process that was last seen to be the target's own, and need not be asked again whose it is
 }
 
 func newTarget() *Target {

@@ -131,7 +131,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"design.yaml", "shapes.yaml", "world.yaml", "bad-form.txtar", "bad-meaning.txtar"} {
+	for _, name := range []string{"whole.yaml", "shapes.yaml", "world.yaml", "bad-form.txtar", "bad-meaning.txtar"} {
 		raw, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)

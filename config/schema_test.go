@@ -70,7 +70,7 @@ func kindOf(value map[string]any) string {
 }
 
 func TestSchemasFitTheDocuments(t *testing.T) {
-	for _, name := range []string{"design.yaml", "shapes.yaml", "world.yaml"} {
+	for _, name := range []string{"whole.yaml", "shapes.yaml", "world.yaml"} {
 		raw, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)

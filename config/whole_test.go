@@ -15,9 +15,9 @@ import (
 
 func pointer[T any](value T) *T { return &value }
 
-// The documents of the design page load as they stand there, and mean what the page says.
-func TestTheDesignLoadsAsItStands(t *testing.T) {
-	docs := mustLoad(t, "testdata/design.yaml").Documents
+// Documents of every kind, as people would write them together, load as they stand and mean what they say.
+func TestDocumentsOfEveryKindLoadAsTheyStand(t *testing.T) {
+	docs := mustLoad(t, "testdata/whole.yaml").Documents
 	dir, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +75,8 @@ func TestTheDesignLoadsAsItStands(t *testing.T) {
 	if diff := cmp.Diff(want, docs, cmpopts.IgnoreTypes(jenner.Source{})); diff != "" {
 		t.Errorf("the documents differ (-want +got):\n%s", diff)
 	}
-	if got := docs.Runbooks[0].Source; got != (jenner.Source{File: "testdata/design.yaml", Line: 22}) {
-		t.Errorf("the runbook stands at %+v, want testdata/design.yaml:22", got)
+	if got := docs.Runbooks[0].Source; got != (jenner.Source{File: "testdata/whole.yaml", Line: 22}) {
+		t.Errorf("the runbook stands at %+v, want testdata/whole.yaml:22", got)
 	}
 }
 

@@ -18,6 +18,10 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "shop" {
 		os.Exit(shop.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	// A reaper is started by the path of the program, where the test binary has its own name.
+	if len(os.Args) > 1 && os.Args[1] == "reaper" {
+		os.Exit(run(os.Args[1:]))
+	}
 	testscript.Main(m, map[string]func(){"jenner": func() { os.Exit(run(os.Args[1:])) }})
 }
 

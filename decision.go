@@ -63,6 +63,7 @@ const (
 	LedgerAction LedgerKind = "action" // a remediation
 	LedgerFault  LedgerKind = "fault"  // chaos
 	LedgerHealth LedgerKind = "health" // verified healthy, which starts the attempts anew after a while
+	LedgerTouch  LedgerKind = "touch"  // a further target of a remediation: it holds it, and counts as no attempt
 )
 
 // LedgerEntry is one thing done to a target. The ledger is what the guards count in; remediation and chaos share it.
@@ -70,11 +71,13 @@ type LedgerEntry struct {
 	ID      string     `json:"id"`
 	Kind    LedgerKind `json:"kind"`
 	At      time.Time  `json:"at"`
-	Until   time.Time  `json:"until,omitzero"` // when it gave the target back; zero while it still holds it
+	Until   time.Time  `json:"until,omitzero"` // when it gave the target back; a time to come while it still holds it
 	By      string     `json:"by"`             // incident or drill
 	Service string     `json:"service"`
 	Target  TargetRef  `json:"target"`
+	Policy  string     `json:"policy,omitempty"`
 	Runbook string     `json:"runbook,omitempty"`
+	Cost    float64    `json:"cost,omitempty"` // what the run costs, as its steps say
 	Cause   Cause      `json:"cause,omitempty"`
 	Result  string     `json:"result,omitempty"` // passed, failed, inconclusive; empty while it runs
 }

@@ -23,6 +23,38 @@ type Documents struct {
 	Policies    []Policy     `json:"policies"`
 	Experiments []Experiment `json:"experiments"`
 	Channels    []Channel    `json:"channels"`
+	Teams       []Team       `json:"teams"`
+	Calendars   []Calendar   `json:"calendars"`
+	Limits      Limits       `json:"limits"`
+}
+
+// Limits is a document of which there is at most one: what holds for all policies together, remediation and chaos alike.
+type Limits struct {
+	MaxTargetsAtOnce    int    `json:"max_targets_at_once,omitempty"`    // taken in all services together; 10 where not said
+	MaxTargetsOfService int    `json:"max_targets_of_service,omitempty"` // taken in one service; 3 where not said
+	Source              Source `json:"-"`
+}
+
+// The limits where the files do not say.
+const (
+	DefaultMaxTargetsAtOnce    = 10
+	DefaultMaxTargetsOfService = 3
+)
+
+// AtOnce is how many targets may be taken in all services together.
+func (l Limits) AtOnce() int {
+	if l.MaxTargetsAtOnce > 0 {
+		return l.MaxTargetsAtOnce
+	}
+	return DefaultMaxTargetsAtOnce
+}
+
+// OfService is how many targets of one service may be taken.
+func (l Limits) OfService() int {
+	if l.MaxTargetsOfService > 0 {
+		return l.MaxTargetsOfService
+	}
+	return DefaultMaxTargetsOfService
 }
 
 // Service is the service of that name.

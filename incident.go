@@ -39,8 +39,10 @@ type Incident struct {
 	SymptomOf string    `json:"symptom_of,omitempty"` // the incident that explains this one
 
 	Diagnosis Diagnosis  `json:"diagnosis,omitzero"`
-	Policy    Policy     `json:"policy,omitzero"` // as it stood when the plan was made
-	Plan      []string   `json:"plan,omitempty"`  // runbooks still to try, the next one first
+	Policy    Policy     `json:"policy,omitzero"`    // as it stood when the plan was made
+	Plan      []string   `json:"plan,omitempty"`     // runbooks still to try, the next one first
+	Requests  []Request  `json:"requests,omitempty"` // the last one is the present one
+	Foreseen  *Foreseen  `json:"foreseen,omitempty"` // what was proposed and not done
 	Decisions []Decision `json:"decisions,omitempty"`
 	Runs      []Run      `json:"runs,omitempty"` // the last one is the present one
 
@@ -58,6 +60,37 @@ func (i *Incident) Run() *Run {
 		return nil
 	}
 	return &i.Runs[len(i.Runs)-1]
+}
+
+// Request is the open request, or nil.
+func (i *Incident) Request() *Request {
+	if n := len(i.Requests); n > 0 && i.Requests[n-1].Closed == "" {
+		return &i.Requests[n-1]
+	}
+	return nil
+}
+
+// Foreseen is what a decision proposed and nobody let it do, with the state of the targets at that time, so that it can
+// be told afterwards whether somebody else did the same.
+type Foreseen struct {
+	At      time.Time       `json:"at"`
+	Policy  string          `json:"policy"`
+	Service string          `json:"service"`
+	Runbook string          `json:"runbook"`
+	Version string          `json:"version"`
+	Mode    Mode            `json:"mode"`
+	Outcome DecisionOutcome `json:"outcome"`
+	Steps   []ForeseenStep  `json:"steps"` // those that would have changed something
+}
+
+// ForeseenStep is one change that was proposed.
+type ForeseenStep struct {
+	Step       string          `json:"step"`
+	Action     string          `json:"action"` // the full name
+	Service    string          `json:"service"`
+	Target     Target          `json:"target"`
+	Params     Params          `json:"params,omitempty"`
+	Checkpoint json.RawMessage `json:"checkpoint,omitempty"`
 }
 
 // RunState says how a run stands.

@@ -31,6 +31,10 @@ type Change struct {
 	Ledger   []LedgerEntry // put by ID: a later one replaces an earlier one
 	Outcomes []Outcome
 	Proofs   []Proof
+	// Judgements say what became clear about decisions.
+	Judgements []Judgement
+	// Caps refuse the whole change with ErrTaken where its ledger entries would take more than is allowed, as Record.Updated.
+	Caps []Cap
 }
 
 // AuditEntry is one fact that nobody may change unnoticed.

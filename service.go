@@ -55,10 +55,13 @@ func (s Service) ProbeNamed(name string) (Probe, bool) {
 // Target is one thing that can be observed or changed. Its kind picks the provider; Params are what that kind needs
 // (a process: start, stop, pidfile, grace).
 type Target struct {
-	Kind   string `json:"kind"` // process, file, http …: it picks the provider
-	Name   string `json:"name"` // unique within the service
-	Params Params `json:"params,omitempty" rest:"true"`
-	Dir    string `json:"dir,omitempty" config:"-"` // the folder that relative paths start from
+	Kind string `json:"kind"` // process, file, http …: it picks the provider
+	Name string `json:"name"` // unique within the service
+	// ManagedBy is the controller that owns the target's configuration, such as argocd or an operator: whatever else
+	// changes it is put back by that one. A step that acts through it says so.
+	ManagedBy string `json:"managed_by,omitempty"`
+	Params    Params `json:"params,omitempty" rest:"true"`
+	Dir       string `json:"dir,omitempty" config:"-"` // the folder that relative paths start from
 }
 
 // Ref is the target's short form.

@@ -43,8 +43,17 @@ type Options struct {
 	Baseline time.Duration     // how long the steady state is learned; detect's default where zero
 	DryRun   bool              // decide, but change nothing
 	Workers  int               // incidents and drills at the same time; 16 where zero
+	// Through, where it is set, stands between the lines and the store, for whoever wants to see or to break what they
+	// keep. It must pass on all that it does not break.
+	Through func(store *sqlite.Store) Disk
 	// OnChange hears of everything that the lines commit. It must not block.
 	OnChange func(change jenner.Change)
+}
+
+// Disk is what the lines and the executor keep their state on.
+type Disk interface {
+	loop.Store
+	act.Journal
 }
 
 // App is one running Jenner.
@@ -115,6 +124,10 @@ func (a *App) Docs() *jenner.Documents { return a.docs.Load() }
 // build makes every part. Nothing runs yet.
 func (a *App) build() error {
 	started := time.Now()
+	var disk Disk = a.Store
+	if a.Through != nil {
+		disk = a.Through(a.Store)
+	}
 	a.Holds = NewHolds(a.Data, time.Now)
 	var err error
 	a.metrics, err = telemetry.Open(filepath.Join(a.Data, "metrics"), telemetry.Options{Logger: a.Logger})
@@ -130,8 +143,8 @@ func (a *App) build() error {
 	a.engine = detect.New(detect.Options{Telemetry: view, Board: board, Now: time.Now, Triggers: a.trigger,
 		HasData: a.metrics.HasData, Logger: a.Logger, Steady: detect.NewSteady(detect.SteadyOptions{Window: a.Baseline})})
 	a.router = notify.NewRouter(a.bind.notifier, a.Fallback, a.Logger)
-	a.executor = &act.Executor{Journal: a.Store, Now: time.Now, Held: a.Holds.Held, DryRun: a.DryRun}
-	a.World = &loop.World{Store: a.Store, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
+	a.executor = &act.Executor{Journal: disk, Now: time.Now, Held: a.Holds.Held, DryRun: a.DryRun}
+	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow
 	a.World.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {

@@ -33,6 +33,46 @@ type Input struct {
 	Versions map[string]string
 	// TelemetryAge is how old the newest observation of Service is.
 	TelemetryAge time.Duration
+	// Version is the hash of Runbook as it stands now.
+	Version string
+	Limits  jenner.Limits
+	// Standing is where the policy stands on the ladder for Service.
+	Standing jenner.Standing
+	// Planned are the events of calendars that are on now for Service; Gaps say which calendars cannot be read, and why.
+	Planned []jenner.Planned
+	Gaps    []string
+	// Request is the incident's last request for approval, the zero value where there was none; Votes are those on it and
+	// those given in advance for Runbook on Service. Approvers are the names of those whose word counts; none: anybody's.
+	Request   jenner.Request
+	Votes     []jenner.Vote
+	Approvers []string
+	// OfRunbook are the last runs of Runbook on all services, OfPolicy those of Policy within its cost window and those
+	// that still hold something, the oldest first.
+	OfRunbook []jenner.LedgerEntry
+	OfPolicy  []jenner.LedgerEntry
+	// Budgets are what is left of the service's error budgets.
+	Budgets []Budget
+	// Owners are the controllers that own what the steps would change.
+	Owners []Ownership
+	// Places are all targets that the run would touch, Target included, as jenner.LedgerEntry.Place writes them.
+	Places []string
+}
+
+// Budget is how much of one SLO's error budget is left: 1 is untouched, 0 used up, below 0 overdrawn.
+type Budget struct {
+	SLO   string
+	Left  float64
+	Known bool
+	Why   string // why it is not known
+}
+
+// Ownership is who owns what one step would change.
+type Ownership struct {
+	Step       string
+	Service    string
+	Target     jenner.TargetRef
+	Controller string // argocd, an operator …
+	Through    string // the controller that the step acts through
 }
 
 // Dependency is what is known of one service that Service needs.

@@ -45,7 +45,7 @@ reference: ## write docs/reference anew from the code
 fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 	@set -e; for test in $(FUZZ_TESTS); do \
 		echo "$${test%%:*} $${test##*:}"; \
-		$(GO) test -run '^$$' -fuzz "^$${test##*:}\$$" -fuzztime $(FUZZTIME) "$${test%%:*}"; \
+		$(GO) test -run '^$$' -fuzz "^$${test##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$${test%%:*}"; \
 	done
 
 clean: ## remove what was built

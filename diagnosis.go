@@ -1,9 +1,24 @@
 package jenner
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Cause is a name for why: crashed, hung, slow-dependency, connection-pool-exhaustion.
 type Cause string
+
+// NeverAutomatic tells whether only people handle the cause, whatever a policy says: data corruption, a security incident,
+// a cascade that nobody understands, and transactions in flight, where a machine's quick repair destroys what is needed,
+// evidence or data. Spelling does not help around it: DATA_CORRUPTION is data-corruption.
+func (c Cause) NeverAutomatic() bool {
+	plain := strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(strings.TrimSpace(string(c))))
+	return slices.Contains(NeverAutomatic, plain)
+}
+
+// NeverAutomatic are the causes that are never left to a machine.
+var NeverAutomatic = []string{"data-corruption", "security-incident", "unknown-cascade", "transactions-in-flight"}
 
 // Signature is the pattern of evidence by which a cause is known.
 type Signature struct {

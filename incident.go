@@ -44,6 +44,7 @@ type Incident struct {
 	Requests  []Request  `json:"requests,omitempty"` // the last one is the present one
 	Foreseen  *Foreseen  `json:"foreseen,omitempty"` // what was proposed and not done
 	Decisions []Decision `json:"decisions,omitempty"`
+	Taking    *Run       `json:"-"`              // decided, and begun in the same commit
 	Runs      []Run      `json:"runs,omitempty"` // the last one is the present one
 
 	Verification Verification `json:"verification,omitzero"`
@@ -119,6 +120,9 @@ type Run struct {
 	Steps     []StepRecord `json:"steps,omitempty"`
 	UndoNext  int          `json:"undo_next,omitempty"` // index into Steps of the next one to undo, counted from the end
 	Error     string       `json:"error,omitempty"`
+	Mode      Mode         `json:"mode,omitempty"`  // the rung on which it was decided
+	// Taken are the entries of the ledger by which the run holds its targets, as they were put last.
+	Taken []LedgerEntry `json:"taken,omitempty"`
 }
 
 // StepStatus says how a step ended.
@@ -188,6 +192,17 @@ type Verification struct {
 	Outcome CheckOutcome `json:"outcome"`
 	Checks  []Check      `json:"checks"`
 }
+
+// Scene is what a diagnosis saw of the world, so that the same can be looked at again later.
+type Scene struct {
+	At      time.Time         `json:"at"`
+	Firing  []Alert           `json:"firing,omitempty"`
+	Probes  []ProbeState      `json:"probes,omitempty"`
+	Answers map[string]Answer `json:"answers,omitempty"` // by PromQL
+}
+
+// EntryScene is the kind of the timeline's entries that hold a Scene.
+const EntryScene = "scene"
 
 // Entry is one line of a timeline.
 type Entry struct {

@@ -14,7 +14,7 @@ type Sample struct {
 
 // Answer is what a PromQL question gave. No samples is its own answer: never 'healthy', never a reason to act.
 type Answer struct {
-	Samples []Sample
+	Samples []Sample `json:"samples"`
 }
 
 // NoData tells that the question had no answer.

@@ -56,6 +56,12 @@ type (
 		Size(ctx context.Context, call Call) (Size, error)
 	}
 
+	// Owner says which controller owns what the action would change, as the live target shows it: argocd, an operator.
+	// Whatever else changes it is put back by that one. Empty: nobody.
+	Owner interface {
+		Owner(ctx context.Context, call Call) (string, error)
+	}
+
 	// Reader marks an action that changes nothing and needs no intent.
 	Reader interface{ ReadOnly() }
 )

@@ -250,10 +250,29 @@ func (e *Executor) carryOut(ctx context.Context, order Order, intent jenner.Inte
 		return intent, err // the intent stays open: a result would be the answer to every later try
 	}
 	intent.Summary, intent.Changed = result.Summary, result.Changed && err == nil
+	if err != nil && !order.Undoing {
+		intent.Changed = halfway(ctx, order)
+	}
 	if result.Output != nil {
 		intent.Output = jenner.Raw(result.Output)
 	}
 	return e.finish(ctx, order, intent, err)
+}
+
+// halfwayPatience is how long an action that failed may take to tell whether it has changed something all the same.
+const halfwayPatience = 5 * time.Second
+
+// halfway tells whether an effect that failed, or took too long, is there all the same, so that it is taken back with
+// the rest.
+func halfway(ctx context.Context, order Order) bool {
+	resolver, ok := order.Action.(Resolver)
+	if !ok {
+		return false
+	}
+	during, cancel := context.WithTimeout(context.WithoutCancel(ctx), halfwayPatience)
+	defer cancel()
+	answer, err := resolver.Happened(during, order.Call)
+	return err == nil && answer == HappenedDone
 }
 
 func (e *Executor) track(order Order, cancel context.CancelCauseFunc) func() {
@@ -283,7 +302,7 @@ func (e *Executor) finish(ctx context.Context, order Order, intent jenner.Intent
 	default:
 		intent.State, intent.Error, intent.Next = jenner.IntentFailed, effect.Error(), jenner.NextAfter(effect)
 	}
-	if printer, ok := order.Action.(Fingerprinter); ok && intent.State == jenner.IntentDone {
+	if printer, ok := order.Action.(Fingerprinter); ok && (intent.State == jenner.IntentDone || intent.Changed) {
 		if print, err := printer.Fingerprint(ctx, order.Call); err == nil {
 			intent.Fingerprint = print
 		}

@@ -19,6 +19,8 @@ type Stepper struct {
 	Action func(name, kind string, params jenner.Params) (full string, action Action, err error)
 	Docs   func() *jenner.Documents
 	Host   func(incident *jenner.Incident) Host
+	// Chance gives numbers in [0,1) for the jitter of retries; math/rand where nil.
+	Chance func() float64
 }
 
 // Move says where a run stands after a call.
@@ -70,7 +72,7 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 		return Stepped{}, context.Cause(ctx)
 	}
 	if at, follows := s.retry(step, record, err); follows {
-		record.EndedAt, record.Error = at, err.Error()
+		record.EndedAt, record.Error, record.Changed = at, err.Error(), record.Changed || intent.Changed
 		keep(run, *record)
 		return Stepped{Move: MoveWait, At: at, Note: again(step, record)}, nil
 	}
@@ -178,7 +180,12 @@ func (s *Stepper) order(ctx context.Context, incident *jenner.Incident, step jen
 
 // target is the service and target a step acts on: the one it names, or the one that the run is for.
 func (s *Stepper) target(incident *jenner.Incident, written string) (jenner.Service, jenner.Target, error) {
-	docs, run := s.Docs(), incident.Run()
+	return s.targetOf(incident, incident.Run().Target, written)
+}
+
+// targetOf is the same for a run that is not begun yet.
+func (s *Stepper) targetOf(incident *jenner.Incident, ref jenner.TargetRef, written string) (jenner.Service, jenner.Target, error) {
+	docs := s.Docs()
 	root := incident.Diagnosis.Root
 	if root == "" {
 		root = incident.Service
@@ -190,9 +197,9 @@ func (s *Stepper) target(incident *jenner.Incident, written string) (jenner.Serv
 	if written != "" {
 		return docs.Target(written, service)
 	}
-	target, known := service.TargetNamed(run.Target.Name)
-	if !known && run.Target != (jenner.TargetRef{}) {
-		return jenner.Service{}, jenner.Target{}, fmt.Errorf("service %s has no target %s any more", root, run.Target)
+	target, known := service.TargetNamed(ref.Name)
+	if !known && ref != (jenner.TargetRef{}) {
+		return jenner.Service{}, jenner.Target{}, fmt.Errorf("service %s has no target %s any more", root, ref)
 	}
 	return service, target, nil
 }
@@ -230,7 +237,14 @@ func (s *Stepper) retry(step jenner.Step, record *jenner.StepRecord, err error) 
 	if err == nil || step.Retry == nil || jenner.NextAfter(err) != jenner.TryAgain || record.Attempts >= step.Retry.Attempts {
 		return time.Time{}, false
 	}
-	return s.Executor.Now().Add(backOff(*step.Retry, record.Attempts, rand.Float64())), true
+	return s.Executor.Now().Add(backOff(*step.Retry, record.Attempts, s.chance())), true
+}
+
+func (s *Stepper) chance() float64 {
+	if s.Chance == nil {
+		return rand.Float64()
+	}
+	return s.Chance()
 }
 
 // backOff doubles the delay with each attempt up to the most, and takes a chance share of its upper half: equal
@@ -243,7 +257,8 @@ func backOff(retry jenner.Retry, attempts int, chance float64) time.Duration {
 
 // ended closes a step.
 func (s *Stepper) ended(run *jenner.Run, record *jenner.StepRecord, intent jenner.Intent, err error) Stepped {
-	record.EndedAt, record.Summary, record.Output, record.Changed = s.Executor.Now(), intent.Summary, intent.Output, intent.Changed
+	record.EndedAt, record.Summary, record.Output = s.Executor.Now(), intent.Summary, intent.Output
+	record.Changed = record.Changed || intent.Changed // also by an earlier attempt, which failed halfway
 	record.Status, record.Error = jenner.StepPassed, ""
 	move := MoveOn
 	if err != nil {
@@ -272,7 +287,7 @@ func (s *Stepper) UndoNext(ctx context.Context, incident *jenner.Incident) (*jen
 		if !record.Changed || record.Status == jenner.StepUndone || record.Status == jenner.StepKept {
 			continue
 		}
-		undone, err := s.undo(ctx, incident, run.Runbook.Steps[i], *record)
+		undone, err := s.undo(ctx, incident, i)
 		if err != nil {
 			return record, err
 		}
@@ -285,15 +300,33 @@ func (s *Stepper) UndoNext(ctx context.Context, incident *jenner.Incident) (*jen
 	return nil, nil
 }
 
-func (s *Stepper) undo(ctx context.Context, incident *jenner.Incident, step jenner.Step, record jenner.StepRecord) (Undone, error) {
+// undo takes back what the attempts at one step changed, the last one first.
+func (s *Stepper) undo(ctx context.Context, incident *jenner.Incident, i int) (Undone, error) {
+	run := incident.Run()
+	step, record := run.Runbook.Steps[i], run.Steps[i]
 	during, cancel := context.WithTimeout(ctx, step.Timeout.Or(time.Minute))
 	defer cancel()
-	done, err := s.Executor.Journal.Intent(ctx, record.Key)
-	if err != nil {
-		return Undone{}, fmt.Errorf("cannot find what step %s did: %w", record.Name, err)
+	var whole Undone
+	for attempt := max(record.Attempts, 1) - 1; attempt >= 0; attempt-- {
+		done, err := s.Executor.Journal.Intent(ctx, Key(run, i, attempt))
+		if err != nil {
+			return Undone{}, fmt.Errorf("cannot find what step %s did: %w", record.Name, err)
+		}
+		if !done.Changed {
+			continue
+		}
+		undone, err := s.undoOne(during, incident, step, done)
+		if err != nil || undone.Kept || step.Undo != nil { // what the runbook says instead is said once for all attempts
+			return undone, err
+		}
+		whole = undone
 	}
-	service, _ := s.Docs().Service(record.Service)
-	call := Call{Key: record.Key, Incident: incident.ID, Run: incident.Run().ID, Step: record.Name, Service: service,
+	return whole, nil
+}
+
+func (s *Stepper) undoOne(ctx context.Context, incident *jenner.Incident, step jenner.Step, done jenner.Intent) (Undone, error) {
+	service, _ := s.Docs().Service(done.Service)
+	call := Call{Key: done.Key, Incident: incident.ID, Run: incident.Run().ID, Step: step.Name, Service: service,
 		Target: done.Target, Host: s.Host(incident)}
 	_, action, err := s.Action(done.Action, done.Target.Kind, done.Params)
 	if err != nil {
@@ -301,12 +334,12 @@ func (s *Stepper) undo(ctx context.Context, incident *jenner.Incident, step jenn
 	}
 	order := Order{Name: done.Action, Action: action, Params: done.Params, By: incident.ID, Call: call}
 	if step.Undo == nil {
-		return s.Executor.Undo(during, order, done)
+		return s.Executor.Undo(ctx, order, done)
 	}
-	if note, foreign, err := s.Executor.Foreign(during, order, done); err != nil || foreign {
+	if note, foreign, err := s.Executor.Foreign(ctx, order, done); err != nil || foreign {
 		return Undone{Kept: foreign, Note: note}, err
 	}
-	return s.explicitUndo(during, incident, *step.Undo, call)
+	return s.explicitUndo(ctx, incident, *step.Undo, call)
 }
 
 // explicitUndo does what the runbook says instead of the action's own undo.

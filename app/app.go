@@ -18,8 +18,10 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/calendar"
 	"github.com/jenner-heal/jenner/chaos"
 	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/decide"
 	"github.com/jenner-heal/jenner/detect"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/learn"
@@ -77,6 +79,9 @@ type App struct {
 	drills    *line.Line[jenner.Drill]
 	runner    *line.Runner
 	intake    *loop.Intake
+	lab       *loop.Lab
+	calendars *calendar.Reader
+	budgets   *detect.Budgets
 	reaper    *chaos.Reaper
 	stops     []func() error
 	running   context.Context
@@ -147,6 +152,10 @@ func (a *App) build() error {
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow
+	a.calendars = calendar.New(calendar.Options{Now: time.Now, Logger: a.Logger})
+	a.World.Planned = a.calendars.Planned
+	a.budgets = detect.NewBudgets(view, time.Now)
+	a.World.Budgets = a.errorBudgets
 	a.World.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {
 		return a.engine.Steady().Check(service, view, ctx)
 	}
@@ -156,7 +165,8 @@ func (a *App) build() error {
 	}
 	a.incidents = loop.Incidents(a.World)
 	a.incidents.Committed = a.committed
-	a.drills = loop.Drills(&loop.Lab{World: a.World, Injector: a.Injector, Hold: a.Holds.Put, Release: a.Holds.Release})
+	a.lab = &loop.Lab{World: a.World, Injector: a.Injector, Hold: a.Holds.Put, Release: a.Holds.Release}
+	a.drills = loop.Drills(a.lab)
 	a.drills.Committed = a.committed
 	workers := a.Workers
 	if workers == 0 {
@@ -164,6 +174,20 @@ func (a *App) build() error {
 	}
 	a.runner = line.NewRunner(workers, a.Logger, a.incidents, a.drills)
 	return nil
+}
+
+// errorBudgets are what is left of the error budgets of a service's SLOs.
+func (a *App) errorBudgets(ctx context.Context, service jenner.Service) []decide.Budget {
+	var budgets []decide.Budget
+	for _, slo := range service.SLOs {
+		left, err := a.budgets.Left(ctx, service.Name, slo)
+		budget := decide.Budget{SLO: slo.Name, Left: left, Known: err == nil}
+		if err != nil {
+			budget.Why = err.Error()
+		}
+		budgets = append(budgets, budget)
+	}
+	return budgets
 }
 
 func (a *App) buildChaos() error {
@@ -244,9 +268,29 @@ func (a *App) committed(change jenner.Change) {
 	for _, outcome := range change.Outcomes {
 		a.Metrics.Observe(outcome)
 	}
+	for _, judgement := range change.Judgements {
+		a.Metrics.ObserveJudgement(judgement)
+	}
+	a.count(change.Audit)
 	a.countFalseActions(change.Record)
 	if a.OnChange != nil {
 		a.OnChange(change)
+	}
+}
+
+// count counts what the audit log tells of decisions.
+func (a *App) count(entries []jenner.AuditEntry) {
+	for _, entry := range entries {
+		var decision jenner.Decision
+		var opened struct {
+			Runbook string `json:"runbook"`
+		}
+		switch {
+		case entry.Kind == "breaker.opened" && json.Unmarshal(entry.Data, &opened) == nil:
+			a.Metrics.BreakerOpened(opened.Runbook)
+		case entry.Kind == "decision" && json.Unmarshal(entry.Data, &decision) == nil && decision.Outcome != jenner.DecideAct:
+			a.Metrics.Refused(decision.Stopper().Guard)
+		}
 	}
 }
 
@@ -278,7 +322,7 @@ func (a *App) Stop() error {
 
 // Drill puts a drill of an experiment on the line and gives its id.
 func (a *App) Drill(ctx context.Context, experiment jenner.Experiment) (string, error) {
-	drill := loop.NewDrill(experiment, time.Now())
+	drill := a.lab.NewDrill(experiment, time.Now())
 	err := a.drills.Create(ctx, drill.ID, experiment.Service, drill, jenner.Entry{At: drill.StartedAt,
 		Phase: jenner.PhasePreflight, Kind: "drill", Text: experiment.Hypothesis})
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,21 +21,28 @@ import (
 // from any terminal, survives every restart, and needs nothing else to be well; `touch` is enough.
 const KillSwitchFile = "kill-switch"
 
+// PausesDir is the folder in the data directory with the pauses of single services, a file each. They are files for the
+// same reasons.
+const PausesDir = "pauses"
+
 // killSwitchLook is how often the file is looked at for what is in flight. What is not begun yet looks by itself.
 const killSwitchLook = 40 * time.Millisecond
 
 // Holds are the kill switch and the holds on single services. It is safe for concurrent use.
 type Holds struct {
-	path string
-	now  func() time.Time
+	path   string
+	pauses string
+	now    func() time.Time
 
-	mu   sync.Mutex
-	held []jenner.Hold
+	mu     sync.Mutex
+	held   []jenner.Hold
+	paused []jenner.Hold // as they were read last
+	readAt time.Time
 }
 
 // NewHolds reads the kill switch of a data directory.
 func NewHolds(dataDir string, now func() time.Time) *Holds {
-	return &Holds{path: filepath.Join(dataDir, KillSwitchFile), now: now}
+	return &Holds{path: filepath.Join(dataDir, KillSwitchFile), pauses: filepath.Join(dataDir, PausesDir), now: now}
 }
 
 // KillSwitch is the kill switch, if it is on. A file that cannot be read stops as well: when in doubt, nothing is done.
@@ -76,6 +85,86 @@ func (h *Holds) Resume() (jenner.Hold, bool, error) {
 	return hold, on, nil
 }
 
+// Pause forbids acting on a service until a time, zero until it is resumed, synced to disk. A later pause of the same
+// service takes the place of an earlier one.
+func (h *Holds) Pause(service string, until time.Time, by, reason string) (jenner.Hold, error) {
+	hold := jenner.Hold{Scope: service, By: by, Reason: reason, At: h.now(), Until: until}
+	if err := os.MkdirAll(h.pauses, 0o700); err != nil {
+		return hold, fmt.Errorf("cannot pause %s: %w", service, err)
+	}
+	// Written beside and renamed, so that nobody ever reads half of it.
+	draft, err := os.CreateTemp(h.pauses, ".draft-")
+	if err != nil {
+		return hold, fmt.Errorf("cannot pause %s: %w", service, err)
+	}
+	_, err = draft.Write(jenner.Raw(hold))
+	err = errors.Join(err, draft.Sync(), draft.Close(), os.Rename(draft.Name(), h.pauseFile(service)))
+	if err != nil {
+		return hold, errors.Join(fmt.Errorf("cannot pause %s: %w", service, err), os.Remove(draft.Name()))
+	}
+	return hold, nil
+}
+
+// Unpause takes the pause of a service away, and gives it; false where there was none.
+func (h *Holds) Unpause(service string) (jenner.Hold, bool, error) {
+	var hold jenner.Hold
+	for _, one := range h.read() {
+		if one.Scope == service {
+			hold = one
+		}
+	}
+	err := os.Remove(h.pauseFile(service))
+	if errors.Is(err, fs.ErrNotExist) {
+		return hold, false, nil
+	}
+	if err != nil {
+		return hold, true, fmt.Errorf("cannot end the pause of %s: %w", service, err)
+	}
+	return hold, true, nil
+}
+
+// pauseFile has the service's name escaped, for a name may hold anything.
+func (h *Holds) pauseFile(service string) string {
+	return filepath.Join(h.pauses, url.PathEscape(service)+".json")
+}
+
+// Pauses are the pauses in force.
+func (h *Holds) Pauses() []jenner.Hold { return h.inForce(h.read()) }
+
+// read reads the pauses from disk. A file that cannot be read pauses its service: when in doubt, nothing is done.
+func (h *Holds) read() []jenner.Hold {
+	entries, err := os.ReadDir(h.pauses)
+	if err != nil {
+		return nil // there is no such folder as long as nobody ever paused anything
+	}
+	var paused []jenner.Hold
+	for _, entry := range entries {
+		escaped, is := strings.CutSuffix(entry.Name(), ".json")
+		service, err := url.PathUnescape(escaped)
+		if !is || err != nil {
+			continue
+		}
+		var hold jenner.Hold
+		raw, err := os.ReadFile(filepath.Join(h.pauses, entry.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was taken away just now
+		}
+		if err != nil || json.Unmarshal(raw, &hold) != nil {
+			hold = jenner.Hold{By: "somebody", Reason: "the file " + entry.Name() + " in " + h.pauses + " cannot be read"}
+		}
+		hold.Scope = service
+		paused = append(paused, hold)
+	}
+	return paused
+}
+
+func (h *Holds) inForce(holds []jenner.Hold) []jenner.Hold {
+	now := h.now()
+	return slices.DeleteFunc(slices.Clone(holds), func(hold jenner.Hold) bool {
+		return !hold.Until.IsZero() && !now.Before(hold.Until)
+	})
+}
+
 // Put holds one service; a hold of the same owner on the same service is replaced.
 func (h *Holds) Put(hold jenner.Hold) {
 	h.mu.Lock()
@@ -91,7 +180,7 @@ func (h *Holds) Release(by string) {
 	h.held = slices.DeleteFunc(h.held, func(hold jenner.Hold) bool { return hold.By == by })
 }
 
-// All are the holds in force.
+// All are the holds in force. The kill switch is looked up on disk each time, pauses at most every killSwitchLook.
 func (h *Holds) All() []jenner.Hold {
 	var all []jenner.Hold
 	if hold, on := h.KillSwitch(); on {
@@ -99,13 +188,10 @@ func (h *Holds) All() []jenner.Hold {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.now()
-	for _, hold := range h.held {
-		if hold.Until.IsZero() || now.Before(hold.Until) {
-			all = append(all, hold)
-		}
+	if now := h.now(); h.readAt.IsZero() || now.Sub(h.readAt) >= killSwitchLook || now.Before(h.readAt) {
+		h.paused, h.readAt = h.read(), now
 	}
-	return all
+	return append(append(all, h.inForce(h.paused)...), h.inForce(h.held)...)
 }
 
 // Held tells whether acting on a service is forbidden now.
@@ -118,28 +204,34 @@ func (h *Holds) Held(service string) (jenner.Hold, bool) {
 	return jenner.Hold{}, false
 }
 
-// watch tells halt about the kill switch while effects may be in flight, and changed about each change of it.
-func (h *Holds) watch(ctx context.Context, halt func(jenner.Hold), changed func(jenner.Hold, bool)) {
+// watch tells halt about the kill switch and pauses while effects may be in flight, and changed about each change.
+func (h *Holds) watch(ctx context.Context, halt func(jenner.Hold), changed func(hold jenner.Hold, on bool)) {
 	ticker := time.NewTicker(killSwitchLook)
 	defer ticker.Stop()
-	_, was := h.KillSwitch()
+	was := map[string]jenner.Hold{}
+	for _, hold := range h.All() {
+		was[hold.Scope+" "+hold.By] = hold
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		_, err := os.Lstat(h.path)
-		if is := err == nil; !is && !was {
-			continue
-		}
-		hold, on := h.KillSwitch()
-		if on {
+		is := map[string]jenner.Hold{}
+		for _, hold := range h.All() {
+			key := hold.Scope + " " + hold.By
+			is[key] = hold
 			halt(hold)
+			if _, known := was[key]; !known {
+				changed(hold, true)
+			}
 		}
-		if on != was {
-			was = on
-			changed(hold, on)
+		for key, hold := range was {
+			if _, still := is[key]; !still {
+				changed(hold, false)
+			}
 		}
+		was = is
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (a *App) start(ctx context.Context) error {
 		// Not a reason to stay down: the faults stay in the journal, and the reaper and the next start try again.
 		a.Logger.Error("a fault of an earlier run could not be undone yet", "error", err)
 	}
-	if err := a.remember(ctx); err != nil {
+	if err := errors.Join(a.remember(ctx), a.rememberConfig(ctx)); err != nil {
 		stop()
 		return err
 	}
@@ -46,7 +47,8 @@ func (a *App) start(ctx context.Context) error {
 		stop()
 		return err
 	}
-	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDropped: a.World.Board.Dropped})
+	a.World.Open = a.intake.Open
+	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped})
 	if err := a.serve(); err != nil {
 		stop()
 		return err
@@ -61,7 +63,9 @@ func (a *App) start(ctx context.Context) error {
 	background.Go(func() { a.engine.Run(running) })
 	background.Go(func() { a.intake.Run(running) })
 	background.Go(func() { a.runner.Run(running) })
-	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.killSwitched) })
+	background.Go(func() { a.calendars.Run(running) })
+	background.Go(func() { a.prune(running) })
+	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil
 }
 
@@ -71,6 +75,7 @@ func (a *App) apply(docs *jenner.Documents) error {
 		return err
 	}
 	a.docs.Store(docs)
+	a.calendars.Set(docs.Calendars)
 	a.engine.Set(docs)
 	a.prober.Set(docs.Services)
 	return a.scraper.Set(docs.Services)
@@ -119,7 +124,17 @@ func (a *App) remember(ctx context.Context) error {
 		return err
 	}
 	a.Metrics.Load(outcomes)
-	return nil
+	judgements, err := a.Store.Judgements(ctx, "", time.Time{})
+	for _, judgement := range judgements {
+		a.Metrics.ObserveJudgement(judgement)
+	}
+	return err
+}
+
+// dropped counts the alerts that were lost, by reason.
+func (a *App) dropped() map[string]uint64 {
+	drops := a.World.Board.Drops()
+	return map[string]uint64{"full": drops.Full, "slow": drops.Slow, "unreadable": drops.Unreadable}
 }
 
 func (a *App) forgetNothing(ctx context.Context) error {
@@ -150,16 +165,44 @@ func (a *App) serve() error {
 	return nil
 }
 
-// killSwitched writes down that the kill switch was turned, whoever turned it and however.
-func (a *App) killSwitched(hold jenner.Hold, on bool) {
-	kind, text := "hold.lifted", "the kill switch is off: Jenner acts again"
-	if on {
-		kind, text = "hold.set", "the kill switch is on: Jenner acts no more, only undoes"
+// How long what has ended is kept in the store, and how often it is looked for. The audit log keeps everything.
+const (
+	keepEnded  = 90 * 24 * time.Hour
+	pruneEvery = 6 * time.Hour
+)
+
+// prune forgets what ended long ago, now and then.
+func (a *App) prune(ctx context.Context) {
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		if pruned, err := a.Store.Prune(ctx, time.Now().Add(-keepEnded)); err != nil && ctx.Err() == nil {
+			a.Logger.Error("cannot forget what ended long ago; the data directory grows on", "error", err)
+		} else if pruned > 0 {
+			a.Logger.Info("forgot what ended long ago", "records", pruned)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
-	a.Logger.Warn(text, "by", hold.By, "reason", hold.Reason)
-	err := a.Store.AppendAudit(a.running, jenner.AuditEntry{At: time.Now(), Kind: kind, Subject: jenner.HoldAll,
+}
+
+// held writes down that the kill switch was turned, or a service paused, whoever did it and however. Holds of drills
+// come and go with them and stand in their own entries.
+func (a *App) held(hold jenner.Hold, on bool) {
+	if strings.HasPrefix(hold.By, "d-") {
+		return
+	}
+	kind, text := "hold.lifted", "Jenner acts again"
+	if on {
+		kind, text = "hold.set", "Jenner acts no more, only undoes"
+	}
+	a.Logger.Warn(text, "scope", hold.Scope, "by", hold.By, "reason", hold.Reason)
+	err := a.Store.AppendAudit(a.running, jenner.AuditEntry{At: time.Now(), Kind: kind, Subject: hold.Scope,
 		Actor: "jenner", Data: jenner.Raw(hold)})
 	if err != nil {
-		a.Logger.Error("cannot write the kill switch into the audit log", "error", err)
+		a.Logger.Error("cannot write into the audit log that Jenner was stopped or resumed", "error", err)
 	}
 }

@@ -46,6 +46,13 @@ func (l *Loaded) check(names Names) *checker {
 	for _, channel := range c.docs.Channels {
 		c.channel(channel)
 	}
+	for _, team := range c.docs.Teams {
+		c.team(team)
+	}
+	for _, calendar := range c.docs.Calendars {
+		c.calendar(calendar)
+	}
+	c.limits(c.docs.Limits)
 	return c
 }
 
@@ -61,11 +68,20 @@ type checker struct {
 // document is one document under examination.
 type document struct {
 	*checker
-	at positions
+	at     positions
+	silent bool // nothing is told, because it may only follow from a mistake of form
 }
 
-func (c *checker) document(kind, name string) document {
-	return document{c, c.loaded.places[place{kind, name}]}
+// document is the one of a kind that stands at source. One that could not be read as a whole is not examined.
+func (c *checker) document(kind, name string, source jenner.Source) document {
+	at := c.loaded.places[place{kind, name}]
+	return document{checker: c, at: at, silent: at.source != source}
+}
+
+// written tells whether there is something at a JSON pointer, even a zero.
+func (d document) written(path string) bool {
+	_, written := d.at.lines[path]
+	return written
 }
 
 func (d document) where(path, format string, args []any) Problem {
@@ -75,11 +91,15 @@ func (d document) where(path, format string, args []any) Problem {
 
 // problem and warn name what stands at a JSON pointer.
 func (d document) problem(path, format string, args ...any) {
-	d.checker.problems = append(d.checker.problems, d.where(path, format, args))
+	if !d.silent {
+		d.checker.problems = append(d.checker.problems, d.where(path, format, args))
+	}
 }
 
 func (d document) warn(path, format string, args ...any) {
-	d.checker.warnings = append(d.checker.warnings, d.where(path, format, args))
+	if !d.silent {
+		d.checker.warnings = append(d.checker.warnings, d.where(path, format, args))
+	}
 }
 
 // params tells what an owner found in parameters that stand at base.
@@ -126,6 +146,7 @@ func (d document) probesOf(path string, condition *runbook.Condition, subjects [
 
 // probe looks up NAME, of at least one of the subjects, or SERVICE/NAME. Every process has the probe alive.
 func (d document) probe(path, what, written string, subjects []jenner.Service) {
+	d = d.about(kindService, kindPolicy) // policies say who the subjects are
 	if service, name, both := strings.Cut(written, "/"); both {
 		owner, known := d.docs.Service(service)
 		if !known {
@@ -144,6 +165,7 @@ func (d document) probe(path, what, written string, subjects []jenner.Service) {
 
 // probeOfAll looks up a probe that every subject should have, for a step asks for it whichever of them is ill.
 func (d document) probeOfAll(path, what, written string, subjects []jenner.Service) {
+	d = d.about(kindService, kindPolicy)
 	d.probe(path, what, written, subjects)
 	var without []string
 	for _, service := range subjects {
@@ -182,10 +204,10 @@ func (d document) oneOf(path, what, word string, known ...string) {
 	}
 }
 
-// unknown refuses a name of a document that is not there.
+// unknown refuses a name of a document that is not there; what is its kind, or something else that has names.
 func (d document) unknown(path, what, name string, known []string) {
 	if !slices.Contains(known, name) {
-		d.problem(path, "unknown %s %q%s", what, name, strict.Hint(name, known))
+		d.naming(what).problem(path, "unknown %s %q%s", what, name, strict.Hint(name, known))
 	}
 }
 
@@ -203,7 +225,7 @@ func (d document) twice(base, what string, names []string) {
 
 // channel checks one channel.
 func (c *checker) channel(channel jenner.Channel) {
-	d := c.document(kindChannel, channel.Name)
+	d := c.document(kindChannel, channel.Name, channel.Source)
 	if c.names != nil {
 		problems, err := c.names.Notifier(channel.Kind, channel.Params)
 		d.params(strict.Join("", channel.Kind), "channel "+channel.Name, problems, err)

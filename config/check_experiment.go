@@ -10,7 +10,7 @@ import (
 )
 
 func (c *checker) experiment(experiment jenner.Experiment) {
-	d := c.document(kindExperiment, experiment.Name)
+	d := c.document(kindExperiment, experiment.Name, experiment.Source)
 	d.unknown("/service", "service", experiment.Service, c.index.services)
 	service, known := c.docs.Service(experiment.Service)
 	for i, fault := range experiment.Faults {
@@ -28,17 +28,13 @@ func (c *checker) experiment(experiment jenner.Experiment) {
 	for _, name := range slices.Sorted(maps.Keys(experiment.Measure)) {
 		d.promql(strict.Join("/measure", name), "measure "+name, experiment.Measure[name])
 	}
-	verdicts := make([]string, 0, len(jenner.Verdicts))
-	for _, verdict := range jenner.Verdicts {
-		verdicts = append(verdicts, string(verdict))
-	}
-	d.oneOf("/expect_verdict", "verdict", string(experiment.ExpectVerdict), verdicts...)
+	d.oneOf("/expect_verdict", "verdict", string(experiment.ExpectVerdict), spelled(jenner.Verdicts)...)
 }
 
 func (d document) fault(base string, fault jenner.FaultSpec, service jenner.Service) {
 	_, target, err := d.docs.Target(fault.Target, service)
 	if err != nil {
-		d.problem(base+"/target", "%v%s", err, strict.Hint(fault.Target,
+		d.about(kindService).problem(base+"/target", "%v%s", err, strict.Hint(fault.Target,
 			append(slices.Clone(d.index.targets), d.index.services...)))
 		return
 	}
@@ -55,7 +51,7 @@ func (d document) fault(base string, fault jenner.FaultSpec, service jenner.Serv
 func (d document) expectation(experiment jenner.Experiment) {
 	expect := experiment.Expect
 	if expect.Cause != "" {
-		d.unknown("/expect/cause", "cause", string(expect.Cause), d.index.causes)
+		d.about(kindSignature, kindRunbook).unknown("/expect/cause", "cause", string(expect.Cause), d.index.causes)
 	}
 	if expect.Runbook != "" {
 		d.unknown("/expect/runbook", "runbook", expect.Runbook, d.index.runbooks)

@@ -11,15 +11,19 @@ import (
 )
 
 func (c *checker) policy(policy jenner.Policy) {
-	d := c.document(kindPolicy, policy.Name)
+	d := c.document(kindPolicy, policy.Name, policy.Source)
 	if strings.TrimSpace(string(policy.IncidentType)) == "" {
 		d.problem("/incident_type", "policy %s names no incident type", policy.Name)
 	} else if cause := string(policy.IncidentType); !slices.Contains(c.index.causes, cause) {
-		d.problem("/incident_type", "no signature and no runbook's trigger gives the cause %q%s", cause,
+		d.about(kindSignature, kindRunbook).problem("/incident_type", "no signature and no runbook's trigger gives the cause %q%s", cause,
 			strict.Hint(cause, c.index.causes))
 	}
 	d.policyRunbooks(policy)
-	d.policyMode(policy)
+	d.modes(policy)
+	d.automation(policy)
+	d.promotion(policy)
+	d.approval(policy)
+	d.brakes(policy)
 	d.selector("/services", policy.Services)
 	if policy.MaxAttempts < 0 {
 		d.problem("/max_attempts", "max_attempts %d is below 0", policy.MaxAttempts)
@@ -35,7 +39,7 @@ func (c *checker) policy(policy jenner.Policy) {
 	}
 	d.detectionSignal(policy)
 	if channel := policy.EscalationChannel; channel != "" && !slices.Contains(c.index.channels, channel) {
-		d.warn("/escalation_channel", "there is no channel %q, so pages go to the terminal and to a file%s", channel,
+		d.naming(kindChannel).warn("/escalation_channel", "there is no channel %q, so pages go to the terminal and to a file%s", channel,
 			strict.Hint(channel, c.index.channels))
 	}
 }
@@ -50,21 +54,7 @@ func (d document) policyRunbooks(policy jenner.Policy) {
 	}
 	if book, known := d.docs.Runbook(string(policy.IncidentType)); len(policy.Runbooks) == 0 &&
 		!(known && book.Trigger != nil) {
-		d.warn("/runbooks", "policy %s has no runbooks, so it only tells people", policy.Name)
-	}
-}
-
-func (d document) policyMode(policy jenner.Policy) {
-	words := make([]string, 0, len(jenner.Modes))
-	for _, mode := range jenner.Modes {
-		words = append(words, string(mode))
-	}
-	d.oneOf("/mode", "mode", string(policy.Mode), words...)
-	if policy.AutoExecute == nil || policy.Mode == "" {
-		return
-	}
-	if *policy.AutoExecute != (policy.Mode == jenner.ModeAuto) {
-		d.problem("/auto_execute", "auto_execute: %v contradicts mode: %s; leave one of them out", *policy.AutoExecute, policy.Mode)
+		d.about(kindRunbook).warn("/runbooks", "policy %s has no runbooks, so it only tells people", policy.Name)
 	}
 }
 
@@ -75,7 +65,7 @@ func (d document) detectionSignal(policy jenner.Policy) {
 	}
 	known := slices.Concat(d.index.alerts, d.index.probes, d.index.events)
 	if !slices.Contains(known, policy.DetectionSignal) {
-		d.problem("/detection_signal", "detection_signal %q names no alert, no probe and no event of a signature%s",
+		d.about(kindService, kindRunbook, kindSignature).problem("/detection_signal", "detection_signal %q names no alert, no probe and no event of a signature%s",
 			policy.DetectionSignal, strict.Hint(policy.DetectionSignal, known))
 	}
 }

@@ -12,23 +12,28 @@ import (
 )
 
 func (c *checker) runbook(book jenner.Runbook) {
-	d := c.document(kindRunbook, book.Name)
+	d := c.document(kindRunbook, book.Name, book.Source)
 	named := book.Trigger != nil && slices.Contains(c.index.alerts, book.Trigger.Alert)
 	for _, p := range runbook.Check(book) {
 		if p.Path == "/trigger/alert" && named {
 			continue // the name of an alert need not be PromQL
 		}
+		if p.Path == "/trigger/alert" {
+			d.about(kindService, kindRunbook).problem(p.Path, "%s", p.Message) // one of them may raise it
+			continue
+		}
 		d.problem(p.Path, "%s", p.Message)
 	}
 	if book.Trigger != nil && !named {
 		if near := strict.Nearest(book.Trigger.Alert, c.index.alerts); near != "" && near != book.Name {
-			d.warn("/trigger/alert", "no alert is called %q, so it is read as PromQL; did you mean %q?", book.Trigger.Alert, near)
+			d.about(kindService, kindRunbook).warn("/trigger/alert", "no alert is called %q, so it is read as PromQL; did you mean %q?", book.Trigger.Alert, near)
 		}
 	}
 	subjects := c.subjects(book)
 	for i, step := range book.Steps {
 		d.step(fmt.Sprintf("/steps/%d", i), step, book, i, subjects)
 	}
+	d.through(book, subjects)
 	if book.RevertWhen != "" {
 		if condition, err := runbook.Compile(book.RevertWhen, runbook.StepNames(book)); err == nil {
 			d.probesOf("/revert_when", condition, subjects)
@@ -36,9 +41,9 @@ func (c *checker) runbook(book jenner.Runbook) {
 	}
 	if !slices.ContainsFunc(c.docs.Policies, func(p jenner.Policy) bool { return uses(p, book) }) {
 		if book.Trigger != nil {
-			d.warn("/name", "no policy uses runbook %s; its trigger can only recommend it", book.Name)
+			d.about(kindPolicy).warn("/name", "no policy uses runbook %s; its trigger can only recommend it", book.Name)
 		} else {
-			d.problem("/name", "no policy uses runbook %s, so it never runs; name it in a policy, or give it a trigger", book.Name)
+			d.about(kindPolicy).problem("/name", "no policy uses runbook %s, so it never runs; name it in a policy, or give it a trigger", book.Name)
 		}
 	}
 }
@@ -87,11 +92,10 @@ func (d document) step(base string, step jenner.Step, book jenner.Runbook, i int
 
 // action finds the action for every kind of target that the step may meet; one of them must know it.
 func (d document) action(base, what, action, target string, params jenner.Params, subjects []jenner.Service) {
-	verb := action[strings.LastIndexByte(action, '.')+1:]
-	d.knownParams(base+"/params", what, verb, params, subjects)
+	d.knownParams(base+"/params", what, verbOf(action), params, subjects)
 	kinds, known := d.kinds(target, subjects)
 	if !known {
-		d.problem(base+"/target", "%s names an unknown target %q%s", what, target,
+		d.about(kindService, kindPolicy).problem(base+"/target", "%s names an unknown target %q%s", what, target,
 			strict.Hint(target, append(slices.Clone(d.index.targets), d.index.services...)))
 		return
 	}
@@ -112,9 +116,12 @@ func (d document) action(base, what, action, target string, params jenner.Params
 		}
 	}
 	if !found {
-		d.problem(base+"/action", "%s: %v", what, failed)
+		d.about(kindService, kindPolicy).problem(base+"/action", "%s: %v", what, failed)
 	}
 }
+
+// verbOf is an action's name without its provider.
+func verbOf(action string) string { return action[strings.LastIndexByte(action, '.')+1:] }
 
 // kinds are the kinds of targets that a step may act on, "" where there is no target; false for an unknown target.
 func (d document) kinds(target string, subjects []jenner.Service) (kinds []string, known bool) {

@@ -12,7 +12,7 @@ import (
 )
 
 func (c *checker) service(service jenner.Service) {
-	d := c.document(kindService, service.Name)
+	d := c.document(kindService, service.Name, service.Source)
 	if strings.ContainsAny(service.Name, "/ ") {
 		d.problem("/name", "the name %q must not contain a slash or a blank", service.Name)
 	}
@@ -138,7 +138,7 @@ func (c *checker) cycles() {
 			switch state[next] {
 			case open:
 				circle := append(slices.Clone(path[slices.Index(path, next):]), next)
-				c.document(kindService, name).problem(fmt.Sprintf("/depends_on/%d", i),
+				c.document(kindService, name, service.Source).problem(fmt.Sprintf("/depends_on/%d", i),
 					"dependencies run in a circle: %s", strings.Join(circle, " → "))
 			case done:
 			default:

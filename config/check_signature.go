@@ -10,7 +10,7 @@ import (
 )
 
 func (c *checker) signature(signature jenner.Signature) {
-	d := c.document(kindSignature, signature.Name)
+	d := c.document(kindSignature, signature.Name, signature.Source)
 	if strings.TrimSpace(string(signature.Cause)) == "" {
 		d.problem("/cause", "signature %s names no cause", signature.Name)
 	}
@@ -51,7 +51,7 @@ func (d document) evidence(base string, p jenner.EvidencePattern, subjects []jen
 		d.promql(base+"/promql", "the evidence", p.PromQL)
 	}
 	if p.Alert != "" && !slices.Contains(d.index.alerts, p.Alert) {
-		d.problem(base+"/alert", "nothing raises the alert %q%s", p.Alert, strict.Hint(p.Alert, d.index.alerts))
+		d.about(kindService, kindRunbook).problem(base+"/alert", "nothing raises the alert %q%s", p.Alert, strict.Hint(p.Alert, d.index.alerts))
 	}
 	d.evidenceWords(base, p, subjects)
 	if p.Weight < 0 {
@@ -85,7 +85,7 @@ func (d document) selector(path string, selector jenner.Selector) {
 	}
 	unknown := func(name string) bool { return !slices.Contains(d.index.services, name) }
 	if len(picked(d.docs, selector)) == 0 && len(d.docs.Services) > 0 && !slices.ContainsFunc(selector.Names, unknown) {
-		d.warn(path, "the selector picks none of the %d services", len(d.docs.Services))
+		d.about(kindService).warn(path, "the selector picks none of the %d services", len(d.docs.Services))
 	}
 }
 

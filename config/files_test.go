@@ -129,31 +129,3 @@ func TestWhatCannotBeRead(t *testing.T) {
 		t.Errorf("Load(): got %v", err)
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"whole.yaml", "shapes.yaml", "world.yaml", "bad-form.txtar", "bad-meaning.txtar"} {
-		raw, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		for part := range strings.SplitSeq(string(raw), "\n---\n") {
-			f.Add(part)
-		}
-		for part := range strings.SplitSeq(string(raw), "\n-- ") {
-			_, text, _ := strings.Cut(part, "\n")
-			f.Add(text)
-		}
-	}
-	f.Add("a: &a [*a, *a]\nkind: service\nname: *a\n<<: [*a]")
-	f.Fuzz(func(t *testing.T, text string) {
-		path := write(t, t.TempDir(), "file.yaml", text)
-		loaded, err := config.Load(path)
-		if (loaded == nil) == (err == nil) {
-			t.Fatalf("got %v and %v", loaded, err)
-		}
-		if err == nil {
-			loaded.Check(names)
-			loaded.Warnings()
-		}
-	})
-}

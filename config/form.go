@@ -87,10 +87,11 @@ func (r *formReader) kind() (string, []strict.Problem) {
 		return strings.ToLower(said.Value), nil
 	case said != nil:
 		return "", problemAt(said, "unknown kind %q%s", said.Value, strict.Hint(said.Value, Kinds()))
-	case r.value("steps") != nil:
-		return kindRunbook, nil
-	case r.value(wrapper) != nil:
-		return kindPolicy, nil
+	}
+	for _, shape := range telling {
+		if r.value(shape.key) != nil {
+			return shape.kind, nil
+		}
 	}
 	return "", problemAt(r.node, "the document does not say its kind; add kind: and one of %s", strings.Join(Kinds(), ", "))
 }
@@ -151,8 +152,8 @@ func (r *formReader) kubernetes(kind string, version *yaml.Node) (*form, []stric
 // there; the rest of Kubernetes' metadata means nothing here and is refused.
 func (r *formReader) metadataName(metadata *yaml.Node, kind string) (pair []*yaml.Node, problems []strict.Problem) {
 	if metadata == nil || metadata.Kind != yaml.MappingNode {
-		if metadata == nil && kind == kindPolicy {
-			return nil, nil // named after its incident type
+		if metadata == nil && nameless(kind) {
+			return nil, nil
 		}
 		return nil, problemAt(r.node, "a document with apiVersion needs metadata: {name: ...}")
 	}
@@ -162,12 +163,16 @@ func (r *formReader) metadataName(metadata *yaml.Node, kind string) (pair []*yam
 		switch {
 		case !slices.Contains(known, key.Value):
 			problems = append(problems, problemAt(key, "unknown key %q in metadata%s", key.Value, strict.Hint(key.Value, known))...)
-		case key.Value == "name":
+		case key.Value == "name" && kind != kindLimits: // which has no name, but Kubernetes asks for one
 			pair = append(pair, key, metadata.Content[i+1])
 		}
 	}
-	if pair == nil && kind != kindPolicy {
+	if pair == nil && !nameless(kind) {
 		problems = append(problems, problemAt(metadata, "metadata needs the key \"name\"")...)
 	}
 	return pair, problems
 }
+
+// nameless tells whether a kind's documents need not be named: a policy is then named after its incident type, and
+// there is only one document of limits.
+func nameless(kind string) bool { return kind == kindPolicy || kind == kindLimits }

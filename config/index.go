@@ -14,15 +14,19 @@ type index struct {
 	events                       []string // that a signature looks for
 	probes                       []string // names, and SERVICE/NAME
 	causes                       []string // of signatures, and the names of runbooks with a trigger
+	environments                 []string // of services
+	teams, members               []string
+	controllers                  []string // that manage a target
 }
 
 func indexOf(docs *jenner.Documents) index {
 	var x index
 	for _, service := range docs.Services {
 		x.services = append(x.services, service.Name)
-		for _, target := range service.Targets {
-			x.targets = append(x.targets, target.Name, service.Name+"/"+target.Name)
+		if service.Environment != "" {
+			x.environments = append(x.environments, service.Environment)
 		}
+		x.targetsOf(service)
 		x.service(service)
 	}
 	for _, signature := range docs.Signatures {
@@ -43,11 +47,34 @@ func indexOf(docs *jenner.Documents) index {
 	for _, channel := range docs.Channels {
 		x.channels = append(x.channels, channel.Name)
 	}
-	for _, list := range []*[]string{&x.targets, &x.alerts, &x.events, &x.probes, &x.causes} {
+	x.people(docs)
+	for _, list := range []*[]string{&x.services, &x.runbooks, &x.channels, &x.teams} { // of documents not read as a whole
+		*list = slices.DeleteFunc(*list, func(name string) bool { return name == "" })
+	}
+	for _, list := range []*[]string{&x.targets, &x.alerts, &x.events, &x.probes, &x.causes, &x.environments, &x.controllers,
+		&x.members} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
 	return x
+}
+
+// people adds the teams, and those who are in them.
+func (x *index) people(docs *jenner.Documents) {
+	for _, team := range docs.Teams {
+		x.teams = append(x.teams, team.Name)
+		x.members = append(x.members, team.Members...)
+	}
+}
+
+// targetsOf adds what the service's targets are called, and who manages them.
+func (x *index) targetsOf(service jenner.Service) {
+	for _, target := range service.Targets {
+		x.targets = append(x.targets, target.Name, service.Name+"/"+target.Name)
+		if target.ManagedBy != "" {
+			x.controllers = append(x.controllers, target.ManagedBy)
+		}
+	}
 }
 
 // service adds the probes of a service and the alerts that its detectors raise: rules under their own name, probes as

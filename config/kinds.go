@@ -19,6 +19,9 @@ const (
 	kindPolicy     = "policy"
 	kindExperiment = "experiment"
 	kindChannel    = "channel"
+	kindTeam       = "team"
+	kindCalendar   = "calendar"
+	kindLimits     = "limits" // at most one, and without a name
 )
 
 // kindTypes are the types that the kinds are decoded into.
@@ -29,6 +32,19 @@ var kindTypes = map[string]reflect.Type{
 	kindPolicy:     reflect.TypeFor[jenner.Policy](),
 	kindExperiment: reflect.TypeFor[jenner.Experiment](),
 	kindChannel:    reflect.TypeFor[jenner.Channel](),
+	kindTeam:       reflect.TypeFor[jenner.Team](),
+	kindCalendar:   reflect.TypeFor[jenner.Calendar](),
+	kindLimits:     reflect.TypeFor[jenner.Limits](),
+}
+
+// telling are keys that only one kind of document has at its top, so that it need not say its kind.
+var telling = []struct{ key, kind string }{
+	{"steps", kindRunbook},
+	{wrapper, kindPolicy},
+	{"members", kindTeam},
+	{"ics", kindCalendar},
+	{"max_targets_at_once", kindLimits},
+	{"max_targets_of_service", kindLimits},
 }
 
 // Kinds are the kinds of documents, sorted.
@@ -86,5 +102,26 @@ var adders = map[string]adder{
 		lines, problems := strict.Node(fields, &channel)
 		all.Channels = append(all.Channels, channel)
 		return lines, channel.Name, problems
+	},
+	kindTeam: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		team := jenner.Team{Source: source}
+		lines, problems := strict.Node(fields, &team)
+		all.Teams = append(all.Teams, team)
+		return lines, team.Name, problems
+	},
+	kindCalendar: func(all *jenner.Documents, fields *yaml.Node, dir string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		calendar := jenner.Calendar{Source: source, Dir: dir}
+		lines, problems := strict.Node(fields, &calendar)
+		all.Calendars = append(all.Calendars, calendar)
+		return lines, calendar.Name, problems
+	},
+	kindLimits: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		limits := jenner.Limits{Source: source}
+		lines, problems := strict.Node(fields, &limits)
+		all.Limits = limits
+		return lines, "", problems
 	},
 }

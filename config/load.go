@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,7 @@ import (
 type Loaded struct {
 	Documents *jenner.Documents
 	places    map[place]positions
+	broken    broken
 }
 
 // place names a document.
@@ -27,27 +29,47 @@ type place struct{ kind, name string }
 
 // positions are where the values of one document stand.
 type positions struct {
-	file  string
-	line  int
-	lines strict.Positions
+	file   string
+	line   int
+	lines  strict.Positions
+	source jenner.Source
 }
 
 // Load reads every *.yaml and *.yml file below the folders, and the files that are named themselves. Hidden files and
 // folders are passed over. The error is a Problems with every mistake of form; then nothing is loaded. Mistakes of
 // meaning are found by Check.
 func Load(path ...string) (*Loaded, error) {
+	l := load(path)
+	if len(l.problems) > 0 {
+		return nil, sorted(l.problems)
+	}
+	return l.loaded, nil
+}
+
+// CheckFiles loads and checks in one go, so that mistakes of form do not hide mistakes of meaning: documents whose form
+// is right are looked at beside those whose form is not, and what may only follow from the broken ones is left out.
+// loaded is nil where there is a mistake of form. Names may be nil; then what only the providers know is not looked at.
+func CheckFiles(names Names, path ...string) (loaded *Loaded, problems, warnings Problems) {
+	l := load(path)
+	problems = sorted(slices.Concat(l.problems, l.loaded.Check(names)))
+	warnings = l.loaded.Warnings()
+	if len(l.problems) > 0 {
+		return nil, problems, warnings
+	}
+	return l.loaded, problems, warnings
+}
+
+func load(path []string) *loader {
 	list := find(path)
 	l := &loader{
 		problems: list.problems,
 		loaded:   &Loaded{Documents: &jenner.Documents{}, places: map[place]positions{}},
 	}
+	l.loaded.broken.all = len(list.problems) > 0
 	for _, file := range list.files {
 		l.file(file)
 	}
-	if len(l.problems) > 0 {
-		return nil, sorted(l.problems)
-	}
-	return l.loaded, nil
+	return l
 }
 
 // loader is one call of Load.
@@ -60,15 +82,21 @@ func (l *loader) problem(file string, line int, format string, args ...any) {
 	l.problems = append(l.problems, Problem{File: file, Line: line, Message: fmt.Sprintf(format, args...)})
 }
 
+// unread is a problem that keeps documents from being seen at all: any kind and any name may stand there.
+func (l *loader) unread(file string, line int, format string, args ...any) {
+	l.loaded.broken.all = true
+	l.problem(file, line, format, args...)
+}
+
 func (l *loader) file(file string) {
 	raw, err := read(file)
 	if err != nil {
-		l.problem(file, 0, "cannot be read: %s", cause(err))
+		l.unread(file, 0, "cannot be read: %s", cause(err))
 		return
 	}
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
-		l.problem(file, 0, "its folder cannot be told: %s", cause(err))
+		l.unread(file, 0, "its folder cannot be told: %s", cause(err))
 		return
 	}
 	l.parse(file, dir, raw)
@@ -85,7 +113,7 @@ func (l *loader) parse(file, dir string, raw []byte) {
 		}
 		if err != nil {
 			line, message := syntaxError(err)
-			l.problem(file, line, "is not YAML: %s", message)
+			l.unread(file, line, "is not YAML: %s", message)
 			return
 		}
 		if len(document.Content) == 1 && !isEmpty(document.Content[0]) {
@@ -117,26 +145,42 @@ func (l *loader) document(file, dir string, node *yaml.Node) {
 		l.problem(file, p.Line, "%s", p.Message)
 	}
 	if form == nil {
+		l.loaded.broken.all = true
 		return
 	}
-	add := adders[form.kind]
-	lines, name, problems := add(l.loaded.Documents, form.fields, dir, jenner.Source{File: file, Line: node.Line})
-	for _, p := range problems {
+	before, source := *l.loaded.Documents, jenner.Source{File: file, Line: node.Line}
+	lines, name, mistakes := adders[form.kind](l.loaded.Documents, form.fields, dir, source)
+	for _, p := range mistakes {
 		l.problem(file, p.Line, "%s", p.Message)
 	}
-	if len(problems) > 0 {
+	if len(problems)+len(mistakes) > 0 {
+		l.loaded.broken.add(form.kind, name)
+		if form.kind == kindLimits {
+			*l.loaded.Documents = before
+		}
 		return
 	}
 	id := place{form.kind, name}
-	if name == "" {
-		line := lines.Line("/name")
-		l.problem(file, line, "the name of this %s is empty", form.kind)
+	if name == "" && form.kind != kindLimits {
+		l.problem(file, lines.Line("/name"), "the name of this %s is empty", form.kind)
+		l.loaded.broken.add(form.kind, name)
 		return
 	}
 	if first, taken := l.loaded.places[id]; taken {
-		l.problem(file, lines.Line("/name"), "there are two documents of kind %s called %q; the other is at %s:%d",
-			form.kind, name, first.file, first.line)
+		l.twice(file, lines.Line("/name"), id, first)
+		*l.loaded.Documents = before // the first one is the one that is looked at
 		return
 	}
-	l.loaded.places[id] = positions{file: file, line: lines.Line("/name"), lines: lines}
+	l.loaded.places[id] = positions{file: file, line: lines.Line("/name"), lines: lines, source: source}
+}
+
+// twice tells of a second document of the same name, or of a second one of a kind that may stand once.
+func (l *loader) twice(file string, line int, id place, first positions) {
+	if id.kind == kindLimits {
+		l.problem(file, line, "there are two documents of kind limits; the other is at %s:%d; write all limits there",
+			first.file, first.line)
+		return
+	}
+	l.problem(file, line, "there are two documents of kind %s called %q; the other is at %s:%d",
+		id.kind, id.name, first.file, first.line)
 }

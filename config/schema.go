@@ -56,9 +56,18 @@ func flat(kind string, fields *jsonschema.Schema) *jsonschema.Schema {
 	form.Properties["kind"] = kindSchema(kind)
 	form.PropertyOrder = append([]string{"kind"}, fields.PropertyOrder...)
 	form.Required = slices.Clone(fields.Required)
-	if kind != kindRunbook { // its steps tell
-		form.Required = append([]string{"kind"}, form.Required...)
+	var tell []*jsonschema.Schema // keys by which the kind is told where it is not written
+	for _, shape := range telling {
+		if shape.kind == kind && fields.Properties[shape.key] != nil {
+			tell = append(tell, &jsonschema.Schema{Required: []string{shape.key}})
+		}
 	}
+	switch {
+	case len(tell) == 0:
+		form.Required = append([]string{"kind"}, form.Required...)
+	case len(tell) > 1:
+		form.AnyOf = append([]*jsonschema.Schema{{Required: []string{"kind"}}}, tell...)
+	} // a single one is required anyhow
 	return &form
 }
 
@@ -73,7 +82,7 @@ func kubernetes(kind string, fields *jsonschema.Schema) *jsonschema.Schema {
 		"labels": {Type: "object"}, "annotations": {Type: "object"},
 	}, "name")
 	required := []string{"apiVersion", "kind", "metadata", "spec"}
-	if kind == kindPolicy {
+	if nameless(kind) {
 		metadata.Required, required = nil, []string{"apiVersion", "kind", "spec"}
 	}
 	return object(map[string]*jsonschema.Schema{
@@ -138,9 +147,17 @@ var special = map[reflect.Type]func() *jsonschema.Schema{
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: jsonschema.Ptr(0.0)},
 			{Type: "string", Pattern: limitPattern}}, Description: "a share such as 15%, a count such as 3, or both"}
 	},
-	reflect.TypeFor[jenner.Mode]():    func() *jsonschema.Schema { return words(jenner.Modes) },
-	reflect.TypeFor[jenner.Verdict](): func() *jsonschema.Schema { return words(jenner.Verdicts) },
+	reflect.TypeFor[jenner.Mode]():          func() *jsonschema.Schema { return words(jenner.Modes) },
+	reflect.TypeFor[jenner.Verdict]():       func() *jsonschema.Schema { return words(jenner.Verdicts) },
+	reflect.TypeFor[jenner.Automation]():    func() *jsonschema.Schema { return words(automations) },
+	reflect.TypeFor[jenner.PlannedEffect](): func() *jsonschema.Schema { return words(effects) },
 }
+
+// The words of types that have no list of their own.
+var (
+	automations = []jenner.Automation{jenner.AutomationSafe, jenner.AutomationHuman, jenner.AutomationNever}
+	effects     = []jenner.PlannedEffect{jenner.PlannedLower, jenner.PlannedApprove, jenner.PlannedFreeze}
+)
 
 func words[T ~string](list []T) *jsonschema.Schema {
 	schema := &jsonschema.Schema{}
@@ -210,12 +227,14 @@ func (s *schemas) structure(t reflect.Type) *jsonschema.Schema {
 	schema := object(map[string]*jsonschema.Schema{})
 	for _, field := range strict.Fields(t) {
 		switch {
+		case field.Hidden:
+			schema.Properties[field.Name] = nothing() // else the rest would take it
 		case field.Rest == strict.RestAll:
 			schema.AdditionalProperties = nil
 			s.byConstant(schema, "kind", s.params.Targets)
 		case field.Rest == strict.RestKind:
 			s.byKey(schema, t)
-		case !field.Hidden:
+		default:
 			schema.Properties[field.Name] = s.of(field.Type)
 			schema.PropertyOrder = append(schema.PropertyOrder, field.Name)
 			if !field.Optional && !s.loosely {

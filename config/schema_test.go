@@ -63,14 +63,17 @@ func kindOf(value map[string]any) string {
 	if kind, ok := value["kind"].(string); ok {
 		return strings.ToLower(kind)
 	}
-	if _, ok := value["steps"]; ok {
-		return "runbook"
+	for key, kind := range map[string]string{"steps": "runbook", "members": "team", "ics": "calendar",
+		"max_targets_at_once": "limits", "max_targets_of_service": "limits"} {
+		if _, ok := value[key]; ok {
+			return kind
+		}
 	}
 	return "policy"
 }
 
 func TestSchemasFitTheDocuments(t *testing.T) {
-	for _, name := range []string{"whole.yaml", "shapes.yaml", "world.yaml"} {
+	for _, name := range []string{"whole.yaml", "shapes.yaml", "world.yaml", "brakes.yaml"} {
 		raw, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -103,6 +106,8 @@ func TestSchemasRefuseWhatLoadRefuses(t *testing.T) {
 		"kind: policy\nincident_type: a\nblast_radius: {max_pods: some}":                                false,
 		"kind: policy\nincident_type: a\nblast_radius: {pods: 3}":                                       false,
 		"remediation_policy: {incident_type: a, auto_execute: yes please}":                              false,
+		"kind: service\nname: a\ntargets: [{kind: process, name: a, start: b, dir: c}]":                 false,
+		"kind: service\nname: a\nprobes: [{name: a, kind: {url: b}}]":                                   false,
 		"kind: service\nname: a\ntargets: [{kind: process, name: a, go: 1}]":                            false,
 		"kind: service\nname: a\ntargets: [{kind: proces, name: a}]":                                    false,
 		"kind: service\nname: a\nprobes: [{name: a, http: {url: b}}]":                                   true,
@@ -114,12 +119,35 @@ func TestSchemasRefuseWhatLoadRefuses(t *testing.T) {
 		"kind: experiment\nname: a\nhypothesis: b\nservice: c\nrepeat: often":                           false,
 		"apiVersion: jenner.dev/v1alpha1\nkind: Service\nmetadata: {name: a}\nspec: {tier: 1}":          true,
 		"apiVersion: jenner.dev/v1alpha1\nkind: Service\nmetadata: {name: a}\nspec: {name: a, tier: 1}": false,
-		"apiVersion: jenner.dev/v2\nkind: Service\nmetadata: {name: a}\nspec: {tier: 1}":                false,
-		"apiVersion: jenner.dev/v1alpha1\nkind: Service\nspec: {tier: 1}":                               false,
+		"name: a\nmembers: [b]":                                                                true,
+		"name: a\nmembers: b":                                                                  false,
+		"kind: team\nname: a":                                                                  false,
+		"name: a\nics: b.ics\nlower_by: 20%":                                                   true,
+		"name: a\nics: b.ics\neffect: freez":                                                   false,
+		"name: a\nics: b.ics\nlower_by: 120%":                                                  false,
+		"kind: calendar\nname: a":                                                              false,
+		"max_targets_of_service: 3":                                                            true,
+		"kind: limits":                                                                         true,
+		"kind: limits\nname: a":                                                                false,
+		"max_targets_at_once: few":                                                             false,
+		"kind: policy\nincident_type: a\nautomation: perhaps":                                  false,
+		"kind: policy\nincident_type: a\nmodes: {production: automatic}":                       false,
+		"kind: policy\nincident_type: a\nmodes: {production: auto}":                            true,
+		"kind: policy\nincident_type: a\npromotion: {start: boldly}":                           false,
+		"kind: policy\nincident_type: a\npromotion: {}":                                        true,
+		"kind: policy\nincident_type: a\nerror_budget: {ask_below: 5%}":                        false,
+		"kind: policy\nincident_type: a\ncost_budget: {max: 7}":                                true,
+		"kind: policy\nincident_type: a\ncircuit_breaker: {failure: 7}":                        false,
+		"kind: runbook\nname: a\nsteps: [{name: a, action: b, cost: 5, through: c}]":           true,
+		"kind: service\nname: a\ntargets: [{kind: process, name: a, start: b, managed_by: c}]": true,
+		"apiVersion: jenner.dev/v1alpha1\nkind: Limits\nmetadata: {name: a}\nspec: {max_targets_at_once: 1}": true,
+		"apiVersion: jenner.dev/v1alpha1\nkind: Limits\nspec: {max_targets_at_once: 1}":                      true,
+		"apiVersion: jenner.dev/v2\nkind: Service\nmetadata: {name: a}\nspec: {tier: 1}":                     false,
+		"apiVersion: jenner.dev/v1alpha1\nkind: Service\nspec: {tier: 1}":                                    false,
 	} {
 		value := values(t, document)[0]
 		kind := kindOf(value)
-		if strings.HasPrefix(document, "name:") {
+		if document == "name: a" {
 			kind = "service"
 		}
 		if err := resolved(t, kind, paramTypes()).Validate(value); (err == nil) != want {
@@ -136,7 +164,7 @@ func TestSchemasRefuseWhatLoadRefuses(t *testing.T) {
 func mistakesOfParams(loaded *config.Loaded) []string {
 	var found []string
 	for _, problem := range loaded.Check(names) {
-		for _, word := range []string{"unknown key", "unknown target kind", "unknown probe \"h", "unknown mode", "must be max_"} {
+		for _, word := range []string{"unknown key", "unknown target kind", "unknown probe \"h", "unknown mode", "unknown automation", "unknown effect", "must be max_"} {
 			if strings.Contains(problem.Message, word) {
 				found = append(found, problem.Message)
 			}

@@ -21,6 +21,15 @@ func refuse(saw numbers, reason string, args ...any) jenner.GuardResult {
 	return answer(jenner.DecideRefuse, saw, reason, args)
 }
 
+// leave leaves it to a person: whoever may approve is asked.
+func leave(saw numbers, reason string, args ...any) jenner.GuardResult {
+	return answer(jenner.DecideAsk, saw, reason, args)
+}
+
+func recommend(saw numbers, reason string, args ...any) jenner.GuardResult {
+	return answer(jenner.DecideRecommend, saw, reason, args)
+}
+
 func wait(until time.Time, saw numbers, reason string, args ...any) jenner.GuardResult {
 	result := answer(jenner.DecideWait, saw, reason, args)
 	result.RetryAt = until

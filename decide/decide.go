@@ -7,6 +7,7 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -105,7 +106,8 @@ type Guard struct {
 	Check func(Input) jenner.GuardResult
 }
 
-// Guards are all guards, in the order in which a decision lists them.
+// Guards are all guards, in the order in which a decision lists them. After them a decision lists ApprovalGuard, which
+// looks at what they said together.
 var Guards = []Guard{
 	{"hold", hold},
 	{"tier", tier},
@@ -114,9 +116,16 @@ var Guards = []Guard{
 	{"signal", signal},
 	{"freshness", freshness},
 	{"dependency", dependency},
+	{"calendar", calendar},
 	{"cooldown", cooldown},
 	{"attempts", attempts},
+	{"recurrence", recurrence},
+	{"breaker", breaker},
+	{"concurrency", concurrency},
 	{"blast", blast},
+	{"budget", budget},
+	{"cost", cost},
+	{"owner", owner},
 	{"proof", proof},
 }
 
@@ -124,21 +133,19 @@ var Guards = []Guard{
 const soon = time.Second
 
 // Decide runs every guard, all of them and always, so that a decision shows each reason and not only the first. The
-// outcome is the shyest that any guard asks for. Where that is to wait, RetryAt is the latest time that a guard asks
-// for, and always after Now. Decide may be called concurrently.
+// outcome is the shyest that any guard asks for; where that is to ask, the approval that people have given makes it act,
+// and their refusal or silence makes it refuse. Where it is to wait, RetryAt is the latest time that a guard asks for, and
+// always after Now. Decide may be called concurrently.
 func Decide(in Input) jenner.Decision { return decideBy(Guards, in) }
 
 func decideBy(guards []Guard, in Input) jenner.Decision {
 	decision := jenner.Decision{
 		At:      in.Now,
 		Outcome: jenner.DecideAct,
-		Policy:  in.Policy.Name,
+		Policy:  policyName(in),
 		Runbook: in.Runbook.Name,
 		Service: in.Service.Name,
 		Target:  in.Target,
-	}
-	if decision.Policy == "" {
-		decision.Policy = string(in.Policy.IncidentType)
 	}
 	for _, guard := range guards {
 		result := ask(guard, in)
@@ -150,11 +157,19 @@ func decideBy(guards []Guard, in Input) jenner.Decision {
 			decision.RetryAt = result.RetryAt
 		}
 	}
+	approved := approval(in, decision)
+	decision.Guards = append(decision.Guards, approved)
+	if decision.Outcome == jenner.DecideAsk {
+		decision.Outcome = approved.Outcome
+	}
 	if decision.Outcome != jenner.DecideWait {
 		decision.RetryAt = time.Time{} // refused, or left to a person: no time makes it right by itself
 	}
 	return decision
 }
+
+// policyName is what ledger entries and caps call the policy.
+func policyName(in Input) string { return cmp.Or(in.Policy.Name, string(in.Policy.IncidentType)) }
 
 // ask makes sure that a result is one that the line can follow: a known outcome, and a time to come back after a wait.
 func ask(guard Guard, in Input) jenner.GuardResult {

@@ -18,7 +18,8 @@ func TestDecideActsWhereEveryGuardAgrees(t *testing.T) {
 	for _, result := range got.Guards {
 		names = append(names, result.Guard)
 	}
-	want := []string{"hold", "tier", "mode", "confidence", "signal", "freshness", "dependency", "cooldown", "attempts", "blast", "proof"}
+	want := []string{"hold", "tier", "mode", "confidence", "signal", "freshness", "dependency", "calendar",
+		"cooldown", "attempts", "recurrence", "breaker", "concurrency", "blast", "budget", "cost", "owner", "proof", "approval"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the guards that were asked (-want +got):\n%s", diff)
 	}
@@ -55,7 +56,7 @@ func TestDecideAsksAllGuardsEvenAfterARefusal(t *testing.T) {
 	for _, result := range got.Guards {
 		said[result.Guard] = result.Outcome
 	}
-	if len(said) != len(Guards) || said["confidence"] != jenner.DecideWait || said["cooldown"] != jenner.DecideWait {
+	if len(said) != len(Guards)+1 || said["confidence"] != jenner.DecideWait || said["cooldown"] != jenner.DecideWait {
 		t.Errorf("the other guards said %v", said)
 	}
 }

@@ -23,6 +23,7 @@ func TestAttempts(t *testing.T) {
 		{"another cause", tried(did(time.Hour), with(func(e *jenner.LedgerEntry) { e.Cause = "hung" })), jenner.DecideAct, "attempt 2 of 2", 0, nil},
 		{"another target", tried(did(time.Hour), with(func(e *jenner.LedgerEntry) { e.Target.Name = "b" })), jenner.DecideAct, "attempt 2 of 2", 0, nil},
 		{"faults are no attempts", tried(did(time.Hour), with(func(e *jenner.LedgerEntry) { e.Kind = jenner.LedgerFault })), jenner.DecideAct, "attempt 2 of 2", 0, nil},
+		{"nor are further targets of a run", tried(did(time.Hour), with(func(e *jenner.LedgerEntry) { e.Kind = jenner.LedgerTouch })), jenner.DecideAct, "attempt 2 of 2", 0, nil},
 		{"as the policy says", crashedBut(func(in *Input) { in.Ledger, in.Policy.MaxAttempts = []jenner.LedgerEntry{did(time.Hour)}, 1 }),
 			jenner.DecideRefuse, "crashed on process/checkout was treated 1 times, and 1 are allowed before it was healthy for 10m", 0, nil},
 		{"a number below zero allows none", crashedBut(func(in *Input) { in.Policy.MaxAttempts = -1 }),

@@ -10,34 +10,44 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
-const (
-	// MaxTargetsOfService is the most targets of one service that may be taken at once, whatever the policy says.
-	MaxTargetsOfService = 3
-	// MaxTargetsAtOnce is the most targets that remediation and chaos may have taken at once in the whole ledger.
-	MaxTargetsAtOnce = 10
+const unitTargets = "targets"
 
-	unitTargets = "targets"
-)
-
-// blast limits how much is touched at once. Remediation and chaos share one ledger: a target that either still holds
-// counts as taken. The target at hand does not count, for a fault on it is the trouble itself. What would never fit is
-// refused; what does not fit now, because others are taken, waits. No target at all refuses: empty is not everything.
+// blast limits how much is touched at once, by the limits of the files and the caps that hold whatever is written.
+// Remediation and chaos share one ledger: a target that either still holds counts as taken. What the run itself would
+// touch counts once, also where it is taken, for a fault on it is the trouble itself. What would never fit is refused;
+// what does not fit now, because others are taken, waits. No target at all refuses: empty is not everything.
 func blast(in Input) jenner.GuardResult {
 	if in.Target.Kind == "" || in.Target.Name == "" || in.Service.Name == "" {
 		return refuse(numbers{"target": in.Target.String(), "service": in.Service.Name},
 			"the target %q of service %q is not fully named, and an empty target is never every target",
 			in.Target.String(), in.Service.Name)
 	}
+	for _, place := range in.Places {
+		if !isNamed(place) {
+			return refuse(numbers{"place": place}, "%q among the targets of %s is not fully named (SERVICE/KIND/NAME), "+
+				"and an empty target is never every target", place, in.Runbook.Name)
+		}
+	}
 	parts := []jenner.GuardResult{targetsOfService(in), targetsAtOnce(in), healthyEnough(in)}
+	parts = append(parts, targetsElsewhere(in)...)
 	parts = append(parts, stepSizes(in)...)
 	parts = append(parts, policyUnits(in)...)
 	return shyest(parts)
 }
 
-// targetsOfService holds the service's taken targets against the smallest of the cap, the policy's limit and the
-// limits of the steps.
+// targetsOfService holds the service's taken targets against what is allowed of it.
 func targetsOfService(in Input) jenner.GuardResult {
-	allowed := MaxTargetsOfService
+	want, taken, allowed := targetsWanted(in), others(in, in.Service.Name), allowedOfService(in)
+	saw := numbers{"targets_total": strconv.Itoa(in.Siblings.Total), "targets_taken": strconv.Itoa(taken),
+		"targets_wanted": strconv.Itoa(want), "targets_allowed": strconv.Itoa(allowed)}
+	text := fmt.Sprintf("%d of %d targets of %s wanted, %d others taken, %d allowed at once",
+		want, in.Siblings.Total, in.Service.Name, taken, allowed)
+	return fits(in, saw, text, want, taken, allowed)
+}
+
+// allowedOfService is the smallest of the cap, the policy's limit and the limits of the steps.
+func allowedOfService(in Input) int {
+	allowed := in.Limits.OfService()
 	if limit, limited := in.Policy.BlastRadius["max_"+unitTargets]; limited {
 		allowed = min(allowed, limit.Of(in.Siblings.Total))
 	}
@@ -46,19 +56,33 @@ func targetsOfService(in Input) jenner.GuardResult {
 			allowed = min(allowed, limit.Of(in.Siblings.Total))
 		}
 	}
-	want, taken := targetsWanted(in), others(in, true)
-	saw := numbers{"targets_total": strconv.Itoa(in.Siblings.Total), "targets_taken": strconv.Itoa(taken),
-		"targets_wanted": strconv.Itoa(want), "targets_allowed": strconv.Itoa(allowed)}
-	text := fmt.Sprintf("%d of %d targets of %s wanted, %d others taken, %d allowed at once",
-		want, in.Siblings.Total, in.Service.Name, taken, allowed)
-	return fits(in, saw, text, want, taken, allowed)
+	return allowed
+}
+
+// targetsElsewhere holds each other service that the run would touch against the cap of one service.
+func targetsElsewhere(in Input) []jenner.GuardResult {
+	var parts []jenner.GuardResult
+	places := wantedPlaces(in)
+	for _, service := range servicesOf(places) {
+		if service == in.Service.Name {
+			continue
+		}
+		want, taken, allowed := placesOf(places, service), others(in, service), in.Limits.OfService()
+		saw := numbers{service + "_taken": strconv.Itoa(taken), service + "_wanted": strconv.Itoa(want),
+			service + "_allowed": strconv.Itoa(allowed)}
+		text := fmt.Sprintf("%d targets of %s wanted, %d others taken, %d allowed at once", want, service, taken, allowed)
+		parts = append(parts, fits(in, saw, text, want, taken, allowed))
+	}
+	return parts
 }
 
 func targetsAtOnce(in Input) jenner.GuardResult {
-	want, taken := targetsWanted(in), others(in, false)
-	saw := numbers{"all_taken": strconv.Itoa(taken), "all_allowed": strconv.Itoa(MaxTargetsAtOnce)}
-	text := fmt.Sprintf("%d others taken in all, %d allowed at once", taken, MaxTargetsAtOnce)
-	return fits(in, saw, text, want, taken, MaxTargetsAtOnce)
+	places, allowed := wantedPlaces(in), in.Limits.AtOnce()
+	want := len(places) - placesOf(places, in.Service.Name) + targetsWanted(in)
+	taken := others(in, "")
+	saw := numbers{"all_taken": strconv.Itoa(taken), "all_wanted": strconv.Itoa(want), "all_allowed": strconv.Itoa(allowed)}
+	text := fmt.Sprintf("%d wanted in all, %d others taken, %d allowed at once", want, taken, allowed)
+	return fits(in, saw, text, want, taken, allowed)
 }
 
 func fits(in Input, saw numbers, text string, want, taken, allowed int) jenner.GuardResult {
@@ -71,9 +95,10 @@ func fits(in Input, saw numbers, text string, want, taken, allowed int) jenner.G
 	return agree(saw, "%s", text)
 }
 
-// targetsWanted is one, or what the widest step would touch: the steps of a runbook work on the same targets.
+// targetsWanted is how many targets of the service the run would touch: those that it names, or what its widest step
+// would touch, for the steps of a runbook work on the same targets.
 func targetsWanted(in Input) int {
-	want := 1
+	want := placesOf(wantedPlaces(in), in.Service.Name)
 	for _, size := range in.Steps {
 		if size.Unit == unitTargets {
 			want = max(want, size.Want)
@@ -82,16 +107,24 @@ func targetsWanted(in Input) int {
 	return want
 }
 
-// others counts the targets, each once, that an action or a fault still holds: those of the service, or all.
-func others(in Input, ofService bool) int {
-	type place struct {
-		service string
-		target  jenner.TargetRef
+// placesOf counts the places of one service.
+func placesOf(places []string, service string) int {
+	count := 0
+	for _, place := range places {
+		if serviceOf(place) == service {
+			count++
+		}
 	}
-	taken := map[place]bool{}
+	return count
+}
+
+// others counts the targets, each once, that somebody still holds and that the run would not touch: those of one service,
+// or all where none is named.
+func others(in Input, service string) int {
+	wanted, taken := wantedPlaces(in), map[string]bool{}
 	for _, entry := range in.Ledger {
-		if holds(entry, in.Now) && !isHere(in, entry) && (!ofService || entry.Service == in.Service.Name) {
-			taken[place{entry.Service, entry.Target}] = true
+		if entry.Holds(in.Now) && (service == "" || entry.Service == service) && !slices.Contains(wanted, entry.Place()) {
+			taken[entry.Place()] = true
 		}
 	}
 	return len(taken)

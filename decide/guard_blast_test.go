@@ -74,16 +74,76 @@ func TestBlastTargets(t *testing.T) {
 
 func TestBlastCapOfTheWholeLedger(t *testing.T) {
 	var entries []jenner.LedgerEntry
-	for i := range MaxTargetsAtOnce {
+	for i := range jenner.DefaultMaxTargetsAtOnce {
 		entries = append(entries, taken(jenner.LedgerAction, fmt.Sprint("service", i), "a"))
 	}
 	check(t, targetsAtOnce, []said{
-		{"nine others", of(1, nil, entries[1:]...), jenner.DecideAct, "9 others taken in all, 10 allowed at once", 0, nil},
-		{"ten others", of(1, nil, entries...), jenner.DecideWait, "10 others taken in all, 10 allowed at once", time.Second, nil},
+		{"nine others", of(1, nil, entries[1:]...), jenner.DecideAct, "1 wanted in all, 9 others taken, 10 allowed at once", 0, nil},
+		{"ten others", of(1, nil, entries...), jenner.DecideWait, "1 wanted in all, 10 others taken, 10 allowed at once", time.Second, nil},
 	})
 	if got := blast(of(1, nil, entries...)); got.Outcome != jenner.DecideWait {
 		t.Errorf("the guard does not ask for the cap: %s", got.Outcome)
 	}
+}
+
+func TestBlastLimitsOfTheFiles(t *testing.T) {
+	limited := func(atOnce, ofService int, entries ...jenner.LedgerEntry) Input {
+		return crashedBut(func(in *Input) {
+			in.Siblings.Total, in.Ledger = 10, entries
+			in.Limits = jenner.Limits{MaxTargetsAtOnce: atOnce, MaxTargetsOfService: ofService}
+		})
+	}
+	b, db := taken(jenner.LedgerTouch, "checkout", "b"), taken(jenner.LedgerFault, "payments", "db")
+	two := count(2)
+	policyToo := limited(0, 5, b)
+	policyToo.Policy.BlastRadius = jenner.BlastRadius{"max_targets": two}
+	check(t, targetsOfService, []said{
+		{"fewer than the default", limited(0, 1, b), jenner.DecideWait, "1 of 10 targets of checkout wanted, 1 others taken, 1 allowed at once", time.Second, nil},
+		{"more than the default", limited(0, 5, b), jenner.DecideAct, "1 of 10 targets of checkout wanted, 1 others taken, 5 allowed at once", 0, nil},
+		{"the smaller of files and policy", policyToo, jenner.DecideAct, "1 of 10 targets of checkout wanted, 1 others taken, 2 allowed at once", 0, nil},
+	})
+	check(t, targetsAtOnce, []said{
+		{"in all", limited(2, 0, b, db), jenner.DecideWait, "1 wanted in all, 2 others taken, 2 allowed at once", time.Second,
+			numbers{"all_taken": "2", "all_wanted": "1", "all_allowed": "2"}},
+	})
+}
+
+func TestBlastCountsAllThatTheRunWouldTouch(t *testing.T) {
+	touching := func(places []string, entries ...jenner.LedgerEntry) Input {
+		return crashedBut(func(in *Input) { in.Siblings.Total, in.Places, in.Ledger = 10, places, entries })
+	}
+	const own, b, db, cache = "checkout/process/checkout", "checkout/process/b", "payments/process/db", "payments/process/cache"
+	mine := run("i1", "checkout", "b")
+	odd := func(place string) Input { return touching([]string{own, place}) }
+	unnamed := func(place string) string {
+		return `"` + place + `" among the targets of restart is not fully named (SERVICE/KIND/NAME), and an empty target is never every target`
+	}
+	check(t, targetsOfService, []said{
+		{"each once", touching([]string{own, b, own, db}), jenner.DecideAct, "2 of 10 targets of checkout wanted, 0 others taken, 3 allowed at once", 0, nil},
+		{"what it holds already is not counted twice", touching([]string{own, b}, mine), jenner.DecideAct,
+			"2 of 10 targets of checkout wanted, 0 others taken, 3 allowed at once", 0, nil},
+		{"more than ever fits", touching([]string{own, b, "checkout/process/c", "checkout/process/d"}), jenner.DecideRefuse,
+			"4 of 10 targets of checkout wanted, 0 others taken, 3 allowed at once", 0, nil},
+	})
+	check(t, targetsAtOnce, []said{
+		{"of all services", touching([]string{own, b, db, cache}, taken(jenner.LedgerFault, "gateway", "a")), jenner.DecideAct,
+			"4 wanted in all, 1 others taken, 10 allowed at once", 0, nil},
+	})
+	wide := touching([]string{own, db})
+	wide.Steps = []StepSize{{Step: "again", Unit: "targets", Want: 3, Total: 10}}
+	check(t, targetsAtOnce, []said{{"a wide step and another service", wide, jenner.DecideAct, "4 wanted in all, 0 others taken, 10 allowed at once", 0, nil}})
+	if parts := targetsElsewhere(touching([]string{own, b})); len(parts) != 0 {
+		t.Errorf("the service itself counts as another one: %+v", parts)
+	}
+	full := touching([]string{own, db, cache}, taken(jenner.LedgerTouch, "payments", "a"), taken(jenner.LedgerFault, "payments", "b"))
+	check(t, blast, []said{
+		{"another service's cap", full, jenner.DecideWait, "2 targets of payments wanted, 2 others taken, 3 allowed at once", time.Second,
+			numbers{"payments_wanted": "2", "payments_taken": "2", "payments_allowed": "3"}},
+		{"a place without a target", odd("payments/process/"), jenner.DecideRefuse, unnamed("payments/process/"), 0, nil},
+		{"a place without a service", odd("/process/db"), jenner.DecideRefuse, unnamed("/process/db"), 0, nil},
+		{"an empty place", odd(""), jenner.DecideRefuse, unnamed(""), 0, nil},
+		{"a word", odd("payments"), jenner.DecideRefuse, unnamed("payments"), 0, nil},
+	})
 }
 
 func TestBlastMinHealthy(t *testing.T) {

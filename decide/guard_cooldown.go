@@ -19,7 +19,7 @@ func cooldown(in Input) jenner.GuardResult {
 			continue
 		}
 		ended := later(entry.At, entry.Until)
-		if holds(entry, in.Now) {
+		if entry.Holds(in.Now) {
 			ended = later(ended, in.Now)
 		}
 		over = later(over, ended.Add(rest))
@@ -39,9 +39,4 @@ func cooldown(in Input) jenner.GuardResult {
 // isHere tells whether an entry is about the target at hand. Targets of two services may share a name.
 func isHere(in Input, entry jenner.LedgerEntry) bool {
 	return entry.Service == in.Service.Name && entry.Target == in.Target
-}
-
-// holds tells whether an entry has not given its target back yet.
-func holds(entry jenner.LedgerEntry, now time.Time) bool {
-	return entry.Kind != jenner.LedgerHealth && (entry.Until.IsZero() || now.Before(entry.Until))
 }

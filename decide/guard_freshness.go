@@ -17,10 +17,11 @@ const (
 
 // freshness asks that at least one alert of the incident fires now, was seen to fire a moment ago, and, before the first
 // action, did not begin too long ago: a hold that ends, or a restart after a long stop, must not replay old trouble.
-// Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait.
+// Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait. While people are
+// asked whether this run may be made, an alert does not grow older, for the request has an end of its own.
 func freshness(in Input) jenner.GuardResult {
 	stale, expiry := staleAfter(in.Service), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
-	acted := !in.Incident.ActedAt.IsZero()
+	acted, paused := !in.Incident.ActedAt.IsZero(), asked(in)
 	var firing, fresh, expired int
 	var newest, youngest time.Time
 	usable := false
@@ -31,7 +32,7 @@ func freshness(in Input) jenner.GuardResult {
 		firing++
 		youngest = later(youngest, alert.StartsAt)
 		seen := recent(in.Now.Sub(alert.SeenAt), stale)
-		old := !acted && in.Now.Sub(alert.StartsAt) > expiry
+		old := !acted && in.Now.Sub(alert.StartsAt)-paused > expiry
 		if seen {
 			fresh++
 		}
@@ -44,7 +45,7 @@ func freshness(in Input) jenner.GuardResult {
 	}
 	saw := numbers{"alerts": strconv.Itoa(len(in.Alerts)), "firing": strconv.Itoa(firing), "fresh": strconv.Itoa(fresh),
 		"expired": strconv.Itoa(expired), "stale_after": lasting(stale), "expires_after": lasting(expiry),
-		"telemetry_age": lasting(in.TelemetryAge)}
+		"telemetry_age": lasting(in.TelemetryAge), "asked_for": lasting(paused)}
 	switch soonest := in.Now.Add(soon); {
 	case firing == 0:
 		return wait(soonest, saw, "none of the incident's %d alerts fires now", len(in.Alerts))

@@ -45,6 +45,6 @@ func proof(in Input) jenner.GuardResult {
 }
 
 func asking(in Input, saw numbers, why string) jenner.GuardResult {
-	return answer(jenner.DecideAsk, saw, "a proof of %s on %s younger than %s is required: %s",
-		[]any{in.Runbook.Name, in.Service.Name, lasting(in.Policy.RequiresProof.Std()), why})
+	return leave(saw, "a proof of %s on %s younger than %s is required: %s",
+		in.Runbook.Name, in.Service.Name, lasting(in.Policy.RequiresProof.Std()), why)
 }

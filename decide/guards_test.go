@@ -199,6 +199,8 @@ func TestCooldown(t *testing.T) {
 			jenner.DecideAct, "restart was not run on process/checkout before", 0, nil},
 		{"a fault is no action", after(with(func(e *jenner.LedgerEntry) { e.Kind = jenner.LedgerFault })), jenner.DecideAct,
 			"restart was not run on process/checkout before", 0, nil},
+		{"nor is it to be a further target of one", after(with(func(e *jenner.LedgerEntry) { e.Kind = jenner.LedgerTouch })), jenner.DecideAct,
+			"restart was not run on process/checkout before", 0, nil},
 		{"not said is 5m", crashedBut(func(in *Input) { in.Ledger = []jenner.LedgerEntry{did(time.Minute)} }), jenner.DecideWait,
 			"restart was run on process/checkout, which rests for 5m; 4m are left", 4 * time.Minute, nil},
 	})

@@ -13,126 +13,17 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
-// anything draws an input in which every guard may agree or not.
-func anything(t *rapid.T) Input {
-	in := crashed()
-	in.Policy = jenner.Policy{
-		Name: "any", IncidentType: "crashed",
-		Mode:                rapid.SampledFrom([]jenner.Mode{"auto", "auto", "auto", "approve", "recommend", "shadow", "", "x"}).Draw(t, "mode"),
-		ConfidenceThreshold: jenner.Confidence(rapid.SampledFrom([]float64{0, 0.5, 0.9, 1, math.NaN()}).Draw(t, "threshold")),
-		MaxAttempts:         rapid.IntRange(-1, 5).Draw(t, "max_attempts"),
-		AttemptsResetAfter:  anyDuration(t, "reset"),
-		CooldownAfterAction: anyDuration(t, "cooldown"),
-		AlertExpiresAfter:   anyDuration(t, "expires"),
-		RequiresProof:       anyDuration(t, "requires_proof"),
-		BlastRadius:         anyRadius(t, "policy"),
-	}
-	if rapid.Bool().Draw(t, "min_healthy?") {
-		limit := anyLimit(t, "min_healthy")
-		in.Policy.MinHealthy = &limit
-	}
-	in.Runbook.Steps[0].BlastRadius = anyRadius(t, "step")
-	in.Cause.Confidence = jenner.Confidence(rapid.SampledFrom([]float64{0, 0.5, 0.9, 0.95, 1, math.NaN()}).Draw(t, "confidence"))
-	in.Cause.Cause = rapid.SampledFrom([]jenner.Cause{"crashed", "crashed", "crashed", "hung", "data-corruption"}).Draw(t, "cause")
-	in.Alerts = rapid.SliceOfN(rapid.Custom(anyAlert), 0, 3).Draw(t, "alerts")
-	in.Dependencies = rapid.SliceOfN(rapid.Custom(anyDependency), 0, 3).Draw(t, "dependencies")
-	in.Holds = rapid.SliceOfN(rapid.Custom(anyHold), 0, 2).Draw(t, "holds")
-	in.Ledger = rapid.SliceOfN(rapid.Custom(anyEntry), 0, 6).Draw(t, "ledger")
-	in.Siblings = Siblings{rapid.IntRange(0, 6).Draw(t, "total"), rapid.IntRange(0, 6).Draw(t, "healthy")}
-	in.Steps = rapid.SliceOfN(rapid.Custom(anySize), 0, 3).Draw(t, "sizes")
-	in.Versions = map[string]string{"service": "s1"}
-	in.Proofs = rapid.SliceOfN(rapid.Custom(anyProof), 0, 3).Draw(t, "proofs")
-	in.TelemetryAge = rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour}).Draw(t, "telemetry_age")
-	return in
-}
-
-var lengths = []time.Duration{0, time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 11 * time.Minute, time.Hour}
-
-func anyDuration(t *rapid.T, label string) jenner.Duration {
-	return jenner.Duration(rapid.SampledFrom(lengths).Draw(t, label))
-}
-
-func anyTime(t *rapid.T, label string) time.Time {
-	return before(rapid.SampledFrom(lengths).Draw(t, label))
-}
-
-func anyLimit(t *rapid.T, label string) jenner.Limit {
-	var limit jenner.Limit
-	if rapid.Bool().Draw(t, label+" share?") {
-		limit = share(rapid.Float64Range(0, 1).Draw(t, label+" share"))
-	}
-	if rapid.Bool().Draw(t, label+" count?") {
-		limit.Count = count(rapid.IntRange(0, 6).Draw(t, label+" count")).Count
-	}
-	return limit
-}
-
-func anyRadius(t *rapid.T, label string) jenner.BlastRadius {
-	radius := jenner.BlastRadius{}
-	for _, unit := range []string{"max_targets", "max_connections"} {
-		if rapid.Bool().Draw(t, label+unit+"?") {
-			radius[unit] = anyLimit(t, label+unit)
-		}
-	}
-	return radius
-}
-
-func anyAlert(t *rapid.T) jenner.Alert {
-	return jenner.Alert{
-		Status:   rapid.SampledFrom([]jenner.AlertStatus{jenner.Firing, jenner.Firing, jenner.Resolved}).Draw(t, "status"),
-		StartsAt: anyTime(t, "began"), SeenAt: anyTime(t, "seen"),
-	}
-}
-
-func anyDependency(t *rapid.T) Dependency {
-	statuses := []jenner.ProbeStatus{jenner.ProbePassing, jenner.ProbeSlow, jenner.ProbeFailing, jenner.ProbeUnknown, ""}
-	return Dependency{
-		Service: rapid.SampledFrom([]string{"payments", "ledger"}).Draw(t, "service"),
-		Status:  rapid.SampledFrom(statuses).Draw(t, "status"), SeenAt: anyTime(t, "seen"),
-		Firing: rapid.Bool().Draw(t, "firing"), External: rapid.Bool().Draw(t, "external"),
-	}
-}
-
-func anyHold(t *rapid.T) jenner.Hold {
-	return jenner.Hold{
-		Scope: rapid.SampledFrom([]string{jenner.HoldAll, "checkout", "payments"}).Draw(t, "scope"), By: "ann", At: before(time.Hour),
-		Until: rapid.SampledFrom([]time.Time{{}, before(time.Second), now.Add(time.Minute)}).Draw(t, "until"),
-	}
-}
-
-func anyEntry(t *rapid.T) jenner.LedgerEntry {
-	at := anyTime(t, "at")
-	kinds := []jenner.LedgerKind{jenner.LedgerAction, jenner.LedgerFault, jenner.LedgerHealth}
-	return jenner.LedgerEntry{
-		Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), At: at,
-		Until:   rapid.SampledFrom([]time.Time{{}, at, now.Add(time.Minute)}).Draw(t, "until"),
-		Service: rapid.SampledFrom([]string{"checkout", "checkout", "payments"}).Draw(t, "service"),
-		Target:  jenner.TargetRef{Kind: "process", Name: rapid.SampledFrom([]string{"checkout", "b", "c", "d"}).Draw(t, "target")},
-		Runbook: rapid.SampledFrom([]string{"restart", "drain"}).Draw(t, "runbook"), Cause: "crashed",
-	}
-}
-
-func anySize(t *rapid.T) StepSize {
-	return StepSize{
-		Step: rapid.SampledFrom([]string{"again", "other"}).Draw(t, "step"),
-		Unit: rapid.SampledFrom([]string{"targets", "connections"}).Draw(t, "unit"),
-		Want: rapid.IntRange(0, 6).Draw(t, "want"), Total: rapid.IntRange(0, 6).Draw(t, "total"),
-	}
-}
-
-func anyProof(t *rapid.T) jenner.Proof {
-	return jenner.Proof{Service: "checkout", Runbook: "restart", At: anyTime(t, "at"),
-		Verdict:  rapid.SampledFrom(jenner.Verdicts).Draw(t, "verdict"),
-		Versions: map[string]string{"service": rapid.SampledFrom([]string{"s0", "s1"}).Draw(t, "version")}}
-}
-
 // neverBolder fails where the change makes a guard, or the decision, bolder than it was.
 func neverBolder(t *rapid.T, guard func(Input) jenner.GuardResult, was, is Input) {
 	a, b := guard(was), guard(is)
 	if b.Outcome.Shyness() < a.Outcome.Shyness() {
 		t.Fatalf("it became bolder: from %s (%s) to %s (%s)", a.Outcome, a.Reason, b.Outcome, b.Reason)
 	}
-	if before, after := Decide(was), Decide(is); after.Outcome.Shyness() < before.Outcome.Shyness() {
+	before, after := Decide(was), Decide(is)
+	if before.Stopper().Guard == ApprovalGuard && after.Outcome.Shyness() > jenner.DecideAsk.Shyness() {
+		return // people had said no; now they are not even asked
+	}
+	if after.Outcome.Shyness() < before.Outcome.Shyness() {
 		t.Fatalf("the decision became bolder: from %s to %s", before.Outcome, after.Outcome)
 	}
 }
@@ -143,6 +34,9 @@ func TestDecisionIsTheShyestOfItsGuardsAndRepeatable(t *testing.T) {
 		got := Decide(in)
 		shyest, latest := 0, time.Time{}
 		for _, result := range got.Guards {
+			if result.Guard == ApprovalGuard && shyest == jenner.DecideAsk.Shyness() {
+				shyest = result.Outcome.Shyness() // it has the last word where a person is asked
+			}
 			shyest = max(shyest, result.Outcome.Shyness())
 			latest = later(latest, result.RetryAt)
 			if result.Outcome == jenner.DecideWait && !result.RetryAt.After(now) {
@@ -152,7 +46,7 @@ func TestDecisionIsTheShyestOfItsGuardsAndRepeatable(t *testing.T) {
 				t.Fatalf("guard %s gives no reason", result.Guard)
 			}
 		}
-		if len(got.Guards) != len(Guards) || got.Outcome.Shyness() != shyest {
+		if len(got.Guards) != len(Guards)+1 || got.Outcome.Shyness() != shyest {
 			t.Fatalf("decided %s after %d guards; the shyest of %d is %d", got.Outcome, len(got.Guards), len(Guards), shyest)
 		}
 		if got.Outcome == jenner.DecideWait && !got.RetryAt.Equal(latest) || got.Outcome != jenner.DecideWait && !got.RetryAt.IsZero() {
@@ -283,13 +177,14 @@ func TestADependencyThatFailsAlwaysStops(t *testing.T) {
 
 // TestMoreInTheLedgerIsNeverBolder holds for actions and faults; verified health is there to make bolder.
 func TestMoreInTheLedgerIsNeverBolder(t *testing.T) {
-	guards := map[string]func(Input) jenner.GuardResult{"cooldown": cooldown, "attempts": attempts, "blast": blast}
+	guards := map[string]func(Input) jenner.GuardResult{"cooldown": cooldown, "attempts": attempts, "recurrence": recurrence,
+		"concurrency": concurrency, "blast": blast}
 	for name, guard := range guards {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				in := anything(t)
 				entry := anyEntry(t)
-				entry.Kind = rapid.SampledFrom([]jenner.LedgerKind{jenner.LedgerAction, jenner.LedgerFault}).Draw(t, "kind of one more")
+				entry.Kind = rapid.SampledFrom([]jenner.LedgerKind{jenner.LedgerAction, jenner.LedgerFault, jenner.LedgerTouch}).Draw(t, "kind of one more")
 				more := in
 				more.Ledger = append(slices.Clone(in.Ledger), entry)
 				neverBolder(t, guard, in, more)
@@ -389,7 +284,7 @@ func TestFewerProofsAreNeverBolder(t *testing.T) {
 // TestAnythingReachesEveryOutcome keeps the properties above from being true of nothing.
 func TestAnythingReachesEveryOutcome(t *testing.T) {
 	seen := map[string]map[jenner.DecisionOutcome]bool{}
-	for _, guard := range Guards {
+	for _, guard := range append(slices.Clone(Guards), Guard{Name: ApprovalGuard}) {
 		seen[guard.Name] = map[jenner.DecisionOutcome]bool{}
 	}
 	example := rapid.Custom(anything)
@@ -399,9 +294,11 @@ func TestAnythingReachesEveryOutcome(t *testing.T) {
 		}
 	}
 	for guard, want := range map[string][]jenner.DecisionOutcome{
-		"hold": {"act", "wait"}, "tier": {"act", "refuse"}, "mode": {"act", "ask", "recommend", "refuse"},
+		"hold": {"act", "wait"}, "tier": {"act", "ask", "refuse"}, "mode": {"act", "ask", "recommend", "refuse"},
 		"confidence": {"act", "wait", "refuse"}, "freshness": {"act", "wait", "refuse"}, "dependency": {"act", "wait"},
-		"cooldown": {"act", "wait"}, "attempts": {"act", "refuse"}, "blast": {"act", "wait", "refuse"}, "proof": {"act", "ask"},
+		"calendar": {"act", "ask", "wait"}, "cooldown": {"act", "wait"}, "attempts": {"act", "refuse"}, "recurrence": {"act", "refuse"},
+		"breaker": {"act", "wait", "refuse"}, "concurrency": {"act", "wait", "refuse"}, "blast": {"act", "wait", "refuse"},
+		"budget": {"act", "ask", "recommend"}, "cost": {"act", "ask", "refuse"}, "owner": {"act", "refuse"}, "proof": {"act", "ask"},
 	} {
 		for _, outcome := range want {
 			if !seen[guard][outcome] {

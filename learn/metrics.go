@@ -24,8 +24,9 @@ var seconds = []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 1440
 
 // Metrics are Jenner's numbers about itself (R52), in a registry of their own. It is safe for concurrent use.
 //
-// Counters go on after a restart, for Load replays what is stored; false actions are not stored and begin at 0. The two
-// ratios are NaN until there is something to divide by: no data is neither all good nor all bad.
+// Counters go on after a restart, for Load replays what is stored; false actions, opened breakers and refusals are not
+// stored and begin at 0. The two ratios are NaN until there is something to divide by: no data is neither all good nor all
+// bad.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -34,6 +35,9 @@ type Metrics struct {
 	escalations  prometheus.Counter
 	falseActions prometheus.Counter
 	rollbacks    prometheus.Counter
+	judgements   *prometheus.CounterVec
+	breakers     *prometheus.CounterVec
+	refused      *prometheus.CounterVec
 	toDetect     prometheus.Histogram
 	toAct        prometheus.Histogram
 	toRecover    prometheus.Histogram
@@ -47,6 +51,9 @@ type Metrics struct {
 type Sources struct {
 	OpenIncidents func() int
 	AlertsDropped func() uint64
+	// AlertsDroppedByReason, where it is set, is shown in place of AlertsDropped, one series a reason. Reasons should be
+	// there from the beginning, with 0: what rises from nothing is no rise to Prometheus.
+	AlertsDroppedByReason func() map[string]uint64
 }
 
 // sums are what the ratios and means are made of.
@@ -83,18 +90,18 @@ func NewMetrics() *Metrics {
 		escalations:  counter("jenner_escalations_total", "Incidents that were handed to a human."),
 		falseActions: counter("jenner_false_actions_total", "Actions that a drill found to be wrong, since the start."),
 		rollbacks:    counter("jenner_rollbacks_total", "Incidents in which a run was undone for it did not help."),
+		judgements:   vector("jenner_judgements_total", "Decisions that were scored afterwards, by what became clear about them.", "policy", "right"),
+		breakers:     vector("jenner_breaker_opened_total", "How often the circuit breaker of a runbook opened, since the start.", "runbook"),
+		refused:      vector("jenner_decisions_refused_total", "Decisions that stopped a proposed action, by the guard that asked for it, since the start.", "guard"),
 		toDetect:     histogram("jenner_time_to_detect_seconds", "From the first firing alert to the incident."),
 		toAct:        histogram("jenner_time_to_act_seconds", "From the incident to the first action."),
 		toRecover:    histogram("jenner_time_to_recover_seconds", "From the incident to the health that was confirmed, of resolved incidents."),
 	}
 	m.registry.MustRegister(m.incidents, m.remediations, m.escalations, m.falseActions, m.rollbacks,
-		m.toDetect, m.toAct, m.toRecover,
+		m.judgements, m.breakers, m.refused, m.toDetect, m.toAct, m.toRecover,
 		gauge("jenner_remediation_success_ratio", "Share of the incidents acted upon that were resolved.", m.successRatio),
 		gauge("jenner_automated_ratio", "Share of the resolved and escalated incidents that an action resolved.", m.automatedRatio),
-		gauge("jenner_open_incidents", "Incidents that have not ended.", m.open),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "jenner_alerts_dropped_total", Help: "Alerts and changes of alerts that were lost, for there were too many.",
-		}, m.dropped))
+		gauge("jenner_open_incidents", "Incidents that have not ended.", m.open), drops{m})
 	for _, phase := range []jenner.Phase{jenner.PhaseResolved, jenner.PhaseEscalated, jenner.PhaseSuppressed} {
 		m.incidents.WithLabelValues(string(phase)) // 0 is said, for a rate() needs a beginning
 	}
@@ -198,6 +205,18 @@ func (m *Metrics) FalseAction() {
 	m.sums.falseActions++
 }
 
+// ObserveJudgement counts one decision that was scored. Those that are stored are to be counted once after a start, as
+// outcomes are by Load.
+func (m *Metrics) ObserveJudgement(judgement jenner.Judgement) {
+	m.judgements.WithLabelValues(judgement.Policy, string(judgement.Right)).Inc()
+}
+
+// BreakerOpened counts one opening of a runbook's circuit breaker; that it stays open counts no more.
+func (m *Metrics) BreakerOpened(runbook string) { m.breakers.WithLabelValues(runbook).Inc() }
+
+// Refused counts one decision that did not let something be done, by the guard that stopped it.
+func (m *Metrics) Refused(guard string) { m.refused.WithLabelValues(guard).Inc() }
+
 // Handler serves the metrics in the formats that Prometheus reads.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
@@ -238,11 +257,28 @@ func (m *Metrics) open() float64 {
 	return 0
 }
 
-func (m *Metrics) dropped() float64 {
-	if count := m.watched().AlertsDropped; count != nil {
-		return float64(count())
+// drops are the alerts that were lost: one number, or one a reason, whichever the sources have.
+type drops struct{ metrics *Metrics }
+
+// Describe says nothing, which Prometheus takes as: the labels are not known beforehand.
+func (drops) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the sources.
+func (d drops) Collect(out chan<- prometheus.Metric) {
+	const name, help = "jenner_alerts_dropped_total", "Alerts and changes of alerts that were lost, for there were too many or they could not be read."
+	sources := d.metrics.watched()
+	if sources.AlertsDroppedByReason != nil {
+		desc := prometheus.NewDesc(name, help, []string{"reason"}, nil)
+		for reason, count := range sources.AlertsDroppedByReason() {
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(count), reason)
+		}
+		return
 	}
-	return 0
+	var count uint64
+	if sources.AlertsDropped != nil {
+		count = sources.AlertsDropped()
+	}
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, float64(count))
 }
 
 func (m *Metrics) watched() Sources {

@@ -104,3 +104,41 @@ func TestL8NothingDoneIsNeitherSuccessNorFailure(t *testing.T) {
 		t.Errorf("the summary is %s, %v", raw, err)
 	}
 }
+
+func TestMetricsOfDecisions(t *testing.T) {
+	m := learn.NewMetrics()
+	for _, right := range []jenner.Rightness{jenner.RightDecision, jenner.RightDecision, jenner.WrongDecision} {
+		m.ObserveJudgement(jenner.Judgement{Policy: "crashes", Right: right})
+	}
+	m.ObserveJudgement(jenner.Judgement{Policy: "pool", Right: jenner.UnknownDecision})
+	m.BreakerOpened("restart")
+	m.Refused("cooldown")
+	m.Refused("cooldown")
+	m.Refused("hold")
+	expect(t, page(t, m), map[string]string{
+		`jenner_judgements_total{policy="crashes",right="right"}`: "2",
+		`jenner_judgements_total{policy="crashes",right="wrong"}`: "1",
+		`jenner_judgements_total{policy="pool",right="unknown"}`:  "1",
+		`jenner_breaker_opened_total{runbook="restart"}`:          "1",
+		`jenner_decisions_refused_total{guard="cooldown"}`:        "2",
+		`jenner_decisions_refused_total{guard="hold"}`:            "1",
+	})
+}
+
+// TestL20DroppedAlertsSayWhy: the reasons take the place of the plain number, for a sum over both would count twice.
+func TestL20DroppedAlertsSayWhy(t *testing.T) {
+	m := learn.NewMetrics()
+	slow := uint64(0)
+	m.Watch(learn.Sources{AlertsDropped: func() uint64 { return 42 },
+		AlertsDroppedByReason: func() map[string]uint64 { return map[string]uint64{"full": 40, "slow": slow} }})
+	page(t, m)
+	slow = 2
+	got := page(t, m)
+	expect(t, got, map[string]string{
+		`jenner_alerts_dropped_total{reason="full"}`: "40",
+		`jenner_alerts_dropped_total{reason="slow"}`: "2",
+	})
+	if plain, there := got["jenner_alerts_dropped_total"]; there {
+		t.Errorf("besides the reasons there is a plain number, %s", plain)
+	}
+}

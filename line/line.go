@@ -14,6 +14,9 @@ import (
 type Phase[S any] struct {
 	Name  jenner.Phase
 	Stage func(ctx context.Context, step *Step[S]) (Next, error)
+	// Joins marks a stage that only looks and decides. It is run in the same call as the stage that leads to it, and
+	// what came of both is committed together: doing it again after a crash does no harm, and every commit costs a sync.
+	Joins bool
 }
 
 // Line is a list of phases that can be read aloud. S is the state that its records carry as JSON.
@@ -31,6 +34,9 @@ type Line[S any] struct {
 // RetryDelay is how long a record rests after a stage failed for a passing reason.
 const RetryDelay = time.Second
 
+// TakenDelay is how long a record rests that would have taken more than is allowed.
+const TakenDelay = 100 * time.Millisecond
+
 // Step is what a stage works on. Whatever it adds is committed together with the state, or not at all.
 type Step[S any] struct {
 	State *S
@@ -38,8 +44,13 @@ type Step[S any] struct {
 	Phase jenner.Phase
 	Now   time.Time
 
+	joined bool
 	change jenner.Change
 }
+
+// Joined tells whether an earlier stage of the same call led here, so that what that one added is committed together
+// with what this one adds.
+func (s *Step[S]) Joined() bool { return s.joined }
 
 // Note adds a line to the timeline. data may be nil.
 func (s *Step[S]) Note(kind, text string, data any) {
@@ -56,13 +67,24 @@ func (s *Step[S]) Audit(kind string, data any) {
 		jenner.AuditEntry{At: s.Now, Kind: kind, Subject: s.ID, Actor: "jenner", Data: jenner.Raw(data)})
 }
 
-// Ledger puts an entry into the ledger of the guards.
-func (s *Step[S]) Ledger(entry jenner.LedgerEntry) { s.change.Ledger = append(s.change.Ledger, entry) }
+// Ledger puts entries into the ledger of the guards.
+func (s *Step[S]) Ledger(entries ...jenner.LedgerEntry) {
+	s.change.Ledger = append(s.change.Ledger, entries...)
+}
 
 // Outcome keeps how an incident ended.
 func (s *Step[S]) Outcome(outcome jenner.Outcome) {
 	s.change.Outcomes = append(s.change.Outcomes, outcome)
 }
+
+// Judge keeps what became clear about a decision.
+func (s *Step[S]) Judge(judgement jenner.Judgement) {
+	s.change.Judgements = append(s.change.Judgements, judgement)
+}
+
+// Caps holds the commit to limits that are counted within the transaction. Where others hold too much, nothing of the
+// step is kept, and it is made anew a moment later.
+func (s *Step[S]) Caps(caps ...jenner.Cap) { s.change.Caps = append(s.change.Caps, caps...) }
 
 // Proof keeps a verdict.
 func (s *Step[S]) Proof(proofs ...jenner.Proof) {
@@ -89,9 +111,9 @@ func WaitFor(name string, until time.Time) Next { return Next{due: until, wait: 
 // End finishes in a final phase. Nothing follows, ever.
 func End(phase jenner.Phase) Next { return Next{phase: phase, end: true} }
 
-// Reconcile runs exactly one stage of one record and commits what came of it. It returns when the record is due again;
-// the zero time where it has ended. Its errors are those of the store: jenner.ErrConflict means that somebody else
-// moved the record meanwhile, and that nothing of this step was kept.
+// Reconcile runs one stage of one record, and those after it that join it, and commits what came of it. It returns when
+// the record is due again; the zero time where it has ended. Its errors are those of the store: jenner.ErrConflict means
+// that somebody else moved the record meanwhile, and that nothing of this step was kept.
 func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
 	record, err := l.Store.Load(ctx, l.Name, id)
 	if err != nil {
@@ -105,15 +127,42 @@ func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("the stored state of %s %s cannot be read: %w", l.Name, id, err)
 	}
 	step := &Step[S]{State: state, ID: id, Phase: record.Phase, Now: l.Now()}
-	next, err := l.run(ctx, step)
-	if ctx.Err() != nil {
-		// The program is stopping: what the stage saw may be a consequence of that, so it is not a result.
-		return time.Time{}, context.Cause(ctx)
+	for {
+		next, err := l.run(ctx, step)
+		if ctx.Err() != nil {
+			// The program is stopping: what the stage saw may be a consequence of that, so it is not a result.
+			return time.Time{}, context.Cause(ctx)
+		}
+		if err != nil {
+			next = l.failed(ctx, step, err)
+		}
+		if !l.joins(step, next) {
+			return l.commit(ctx, record, step, next)
+		}
+		step.move(next.phase)
+		step.joined = true
 	}
-	if err != nil {
-		next = l.failed(ctx, step, err)
+}
+
+// joins tells whether the next stage is run in the same call. A phase that leads back to itself is a step of its own.
+func (l *Line[S]) joins(step *Step[S], next Next) bool {
+	if next.end || next.phase == "" || next.phase == step.Phase {
+		return false
 	}
-	return l.commit(ctx, record, step, next)
+	for _, phase := range l.Phases {
+		if phase.Name == next.phase {
+			return phase.Joins
+		}
+	}
+	return false
+}
+
+// move notes that the record goes on to another phase.
+func (s *Step[S]) move(phase jenner.Phase) {
+	if phase != "" && phase != s.Phase {
+		s.Note("phase", fmt.Sprintf("%s → %s", s.Phase, phase), nil)
+		s.Phase = phase
+	}
 }
 
 func (l *Line[S]) run(ctx context.Context, step *Step[S]) (Next, error) {
@@ -136,19 +185,20 @@ func (l *Line[S]) failed(ctx context.Context, step *Step[S], err error) Next {
 
 func (l *Line[S]) commit(ctx context.Context, record jenner.Record, step *Step[S], next Next) (time.Time, error) {
 	now := l.Now()
-	due := next.due
-	if next.phase != "" && next.phase != record.Phase {
-		step.Note("phase", fmt.Sprintf("%s → %s", record.Phase, next.phase), nil)
-		record.Phase = next.phase
-	}
+	due, before := next.due, record
+	step.move(next.phase)
 	if due.IsZero() && !next.end {
 		due = now
 	}
-	record.State = jenner.Raw(step.State)
+	record.Phase, record.State = step.Phase, jenner.Raw(step.State)
 	record.Due, record.Wait, record.Ended, record.Updated = due, next.wait, next.end, now
 	change := step.change
 	change.Record = record
-	if err := l.Store.Commit(ctx, change); err != nil {
+	err := l.Store.Commit(ctx, change)
+	if errors.Is(err, jenner.ErrTaken) {
+		return l.wait(ctx, before, err)
+	}
+	if err != nil {
 		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, step.ID, err)
 	}
 	if l.Committed != nil {
@@ -156,6 +206,27 @@ func (l *Line[S]) commit(ctx context.Context, record jenner.Record, step *Step[S
 		l.Committed(change)
 	}
 	return due, nil
+}
+
+// WaitTaken is what a record waits for whose step would have taken more than is allowed.
+const WaitTaken = "others to give back what they hold"
+
+// wait lets the record rest where it stood before the step. Why is told once.
+func (l *Line[S]) wait(ctx context.Context, record jenner.Record, why error) (time.Time, error) {
+	now := l.Now()
+	change := jenner.Change{Record: record}
+	if record.Wait != WaitTaken {
+		change.Timeline = []jenner.Entry{{At: now, Phase: record.Phase, Kind: "wait", Text: why.Error()}}
+	}
+	change.Record.Wait, change.Record.Due, change.Record.Updated = WaitTaken, now.Add(TakenDelay), now
+	if err := l.Store.Commit(ctx, change); err != nil {
+		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, record.ID, err)
+	}
+	if l.Committed != nil {
+		change.Record.Version++
+		l.Committed(change)
+	}
+	return change.Record.Due, nil
 }
 
 // Create stores a new record, due at once. Something of the same id stays as it is and gives jenner.ErrConflict.

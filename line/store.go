@@ -1,7 +1,8 @@
 // Package line is the durable line: named phases with one stage each, one step a call.
 //
-// Reconcile loads a record, runs the one stage of its phase, and commits the new state, the timeline, the audit entries
-// and the time of the next step in one transaction, guarded by the version that was read. Nothing durable is kept in
+// Reconcile loads a record, runs the one stage of its phase, and those after it that only look, and commits the new
+// state, the timeline, the audit entries and the time of the next step in one transaction, guarded by the version that
+// was read. Nothing durable is kept in
 // memory, so that after kill -9 at any instant the next start goes on. It is not for what the stages do: package loop
 // fills the phases.
 package line

@@ -19,6 +19,7 @@ type memory struct {
 	timeline []jenner.Entry
 	audit    []jenner.AuditEntry
 	refuse   error // what Commit answers, where it is set
+	taken    bool  // refuses what has caps
 	commits  int
 	dues     int // how often it was asked what is due
 }
@@ -48,6 +49,8 @@ func (m *memory) Commit(ctx context.Context, change jenner.Change) error {
 		return context.Cause(ctx)
 	case m.refuse != nil:
 		return m.refuse
+	case m.taken && len(change.Caps) > 0:
+		return jenner.ErrTaken
 	case stored.Version != change.Record.Version || stored.Ended:
 		return jenner.ErrConflict
 	}
@@ -115,7 +118,7 @@ type stage = func(ctx context.Context, step *Step[count]) (Next, error)
 // aLine is a line of two phases and a final one. What fails for good ends it.
 func aLine(store Store, one, two stage) *Line[count] {
 	return &Line[count]{Name: "test", Store: store, Now: time.Now,
-		Phases: []Phase[count]{{first, one}, {second, two}, {Name: over}},
+		Phases: []Phase[count]{{Name: first, Stage: one}, {Name: second, Stage: two}, {Name: over}},
 		Failed: func(_ context.Context, step *Step[count], err error) Next {
 			step.Note("failed", err.Error(), nil)
 			return End(over)

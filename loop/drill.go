@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,8 +64,8 @@ func Drills(l *Lab) *line.Line[jenner.Drill] {
 }
 
 // NewDrill is a drill of an experiment, ready to be put on the line.
-func NewDrill(experiment jenner.Experiment, now time.Time) jenner.Drill {
-	return jenner.Drill{ID: newID("d", now), Experiment: experiment, Round: 1, StartedAt: now}
+func (l *Lab) NewDrill(experiment jenner.Experiment, now time.Time) jenner.Drill {
+	return jenner.Drill{ID: l.newID("d", now), Experiment: experiment, Round: 1, StartedAt: now}
 }
 
 // guarded wraps what every stage of a drill does first: it stops the drill when somebody stopped Jenner, or when an
@@ -147,7 +148,7 @@ func (l *Lab) preflight(ctx context.Context, step *drillStep) (line.Next, error)
 
 // family is a service with all it depends on and all that depend on it: what a fault may reach.
 func (l *Lab) family(service string) []string {
-	return append(append([]string{service}, dependenciesOf(l.World, service)...), dependantsOf(l.World, service)...)
+	return slices.Concat([]string{service}, l.dependenciesOf(service), l.dependantsOf(service))
 }
 
 // trouble says what is not well with a service and its family; nothing where all is well.
@@ -195,20 +196,31 @@ func (l *Lab) sick(ctx context.Context, name string, now time.Time) string {
 	return ""
 }
 
-// otherDrill says whether another drill has the same family under test.
+// otherDrill says whether another drill, which is past its preflight, has the same family under test.
 func (l *Lab) otherDrill(ctx context.Context, step *drillStep) string {
+	return l.drillBeside(ctx, step, func(record jenner.Record) bool { return !record.Created.After(step.State.StartedAt) })
+}
+
+// earlierDrill is the same once this drill is past its preflight as well: of two that went on at the same time the later
+// one goes back.
+func (l *Lab) earlierDrill(ctx context.Context, step *drillStep) string {
+	return l.drillBeside(ctx, step, func(record jenner.Record) bool {
+		return record.Created.Before(step.State.StartedAt) || (record.Created.Equal(step.State.StartedAt) && record.ID < step.ID)
+	})
+}
+
+func (l *Lab) drillBeside(ctx context.Context, step *drillStep, matters func(jenner.Record) bool) string {
 	records, err := l.Records(ctx, DrillLine, step.Now)
 	if err != nil {
 		return "the store cannot be read: " + err.Error()
 	}
+	family := l.family(step.State.Experiment.Service)
 	for _, record := range records {
-		if record.Ended || record.ID == step.ID || record.Created.After(step.State.StartedAt) || record.Phase == jenner.PhasePreflight {
+		if record.Ended || record.ID == step.ID || record.Phase == jenner.PhasePreflight || !matters(record) {
 			continue
 		}
-		for _, name := range l.family(step.State.Experiment.Service) {
-			if record.Subject == name {
-				return "drill " + record.ID + " goes on with " + name
-			}
+		if slices.Contains(family, record.Subject) {
+			return "drill " + record.ID + " goes on with " + record.Subject
 		}
 	}
 	return ""
@@ -224,11 +236,17 @@ func (l *Lab) baseline(ctx context.Context, step *drillStep) (line.Next, error) 
 	if !calm {
 		return next, nil
 	}
+	if other := l.earlierDrill(ctx, step); other != "" {
+		drill.SteadySince = time.Time{}
+		return line.Go(jenner.PhasePreflight), nil
+	}
 	drill.SteadySince = time.Time{}
 	if drill.Experiment.Control && drill.Control == nil {
 		drill.Control = &jenner.ControlArm{}
+		l.claim(step, "control")
 		return line.Go(jenner.PhaseControl), nil
 	}
+	l.claim(step, "treatment")
 	return line.Go(jenner.PhaseInject), nil
 }
 
@@ -260,8 +278,7 @@ func (l *Lab) calm(ctx context.Context, step *drillStep) (bool, line.Next) {
 func (l *Lab) inject(ctx context.Context, step *drillStep) (line.Next, error) {
 	drill := step.State
 	drill.Before = l.measure(ctx, drill.Experiment)
-	drill.Arm, drill.InjectedAt, drill.BitAt, drill.BrokenAt = "treatment", l.Now(), time.Time{}, time.Time{}
-	step.Ledger(l.faultEntry(drill, time.Time{}))
+	drill.InjectedAt, drill.BitAt, drill.BrokenAt = l.Now(), time.Time{}, time.Time{}
 	if err := l.injectAll(ctx, step); err != nil {
 		return l.abort(step, err.Error()), nil
 	}

@@ -8,17 +8,8 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
-	"github.com/jenner-heal/jenner/diagnose"
 	"github.com/jenner-heal/jenner/line"
 )
-
-func dependenciesOf(w *World, service string) []string {
-	return diagnose.Dependencies(w.services(), service)
-}
-
-func dependantsOf(w *World, service string) []string {
-	return diagnose.Dependants(w.services(), service)
-}
 
 // injectAll injects every fault of the experiment, writing each record down before the next one.
 func (l *Lab) injectAll(ctx context.Context, step *drillStep) error {
@@ -44,18 +35,36 @@ func (l *Lab) injectAll(ctx context.Context, step *drillStep) error {
 	return nil
 }
 
-func (l *Lab) faultEntry(drill *jenner.Drill, until time.Time) jenner.LedgerEntry {
-	entry := jenner.LedgerEntry{ID: fmt.Sprintf("%s/%s/%d", drill.ID, drill.Arm, drill.Round), Kind: jenner.LedgerFault,
-		At: drill.InjectedAt, Until: until, By: drill.ID, Service: drill.Experiment.Service}
-	if len(drill.Experiment.Faults) == 0 {
-		entry.Until = drill.InjectedAt // it takes nothing away
-		return entry
+// claim takes the targets of the faults before they are broken, within the limits that remediation and chaos share. It is
+// committed before the first fault.
+func (l *Lab) claim(step *drillStep, arm string) {
+	drill := step.State
+	drill.Arm, drill.InjectedAt = arm, step.Now
+	longest := drill.Experiment.Timeout.Or(time.Minute) + drill.Experiment.ControlFor.Std()
+	entries := l.faultEntries(drill, step.Now.Add(runLease+longest))
+	step.Ledger(entries...)
+	limits := l.Docs().Limits
+	if len(entries) > 0 {
+		step.Caps(jenner.Cap{Scope: jenner.CapAll, Max: limits.AtOnce()})
 	}
+	for _, entry := range entries {
+		step.Caps(jenner.Cap{Scope: jenner.CapService, Name: entry.Service, Max: limits.OfService()})
+	}
+}
+
+// faultEntries are the ledger's entries of the present arm, which hold the targets until a time.
+func (l *Lab) faultEntries(drill *jenner.Drill, until time.Time) []jenner.LedgerEntry {
+	var entries []jenner.LedgerEntry
 	at, _ := l.Docs().Service(drill.Experiment.Service)
-	if service, target, err := l.Docs().Target(drill.Experiment.Faults[0].Target, at); err == nil {
-		entry.Service, entry.Target = service.Name, target.Ref()
+	for i, fault := range drill.Experiment.Faults {
+		entry := jenner.LedgerEntry{ID: fmt.Sprintf("%s/%s/%d/%d", drill.ID, drill.Arm, drill.Round, i), Kind: jenner.LedgerFault,
+			At: drill.InjectedAt, Until: until, By: drill.ID, Service: drill.Experiment.Service}
+		if service, target, err := l.Docs().Target(fault.Target, at); err == nil {
+			entry.Service, entry.Target = service.Name, target.Ref()
+		}
+		entries = append(entries, entry)
 	}
-	return entry
+	return entries
 }
 
 // bitten asks every fault for its witness.
@@ -105,10 +114,10 @@ func (l *Lab) control(ctx context.Context, step *drillStep) (line.Next, error) {
 		}
 		drill.SteadySince = time.Time{}
 		l.Release(step.ID)
+		l.claim(step, "treatment")
 		return line.Go(jenner.PhaseInject), nil
 	case len(drill.Faults) == 0:
-		drill.Arm, drill.InjectedAt = "control", l.Now()
-		step.Ledger(l.faultEntry(drill, time.Time{}))
+		drill.InjectedAt = l.Now()
 		if err := l.injectAll(ctx, step); err != nil {
 			return l.abort(step, err.Error()), nil
 		}
@@ -191,8 +200,8 @@ func (l *Lab) undoNow(ctx context.Context, step *drillStep) error {
 		step.Note("undo", record.Fault+" on "+record.Target.Ref().String()+" is gone", nil)
 		step.Audit("fault.undone", record)
 	}
-	if len(drill.Faults) > 0 {
-		step.Ledger(l.faultEntry(drill, step.Now))
+	if drill.Arm != "" {
+		step.Ledger(l.faultEntries(drill, step.Now)...)
 	}
 	drill.Faults, drill.UndoneAt = nil, step.Now
 	return nil

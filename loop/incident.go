@@ -2,12 +2,9 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jenner-heal/jenner"
-	"github.com/jenner-heal/jenner/decide"
 	"github.com/jenner-heal/jenner/diagnose"
 	"github.com/jenner-heal/jenner/learn"
 	"github.com/jenner-heal/jenner/line"
@@ -23,11 +20,11 @@ func Incidents(w *World) *line.Line[jenner.Incident] {
 		Name: IncidentLine,
 		Phases: []line.Phase[jenner.Incident]{
 			{Name: jenner.PhaseDetected, Stage: w.diagnose},
-			{Name: jenner.PhaseDiagnosed, Stage: w.plan},
-			{Name: jenner.PhasePlanned, Stage: w.decide},
-			{Name: jenner.PhaseDecided, Stage: w.begin},
+			{Name: jenner.PhaseDiagnosed, Stage: w.plan, Joins: true},
+			{Name: jenner.PhasePlanned, Stage: w.decide, Joins: true},
+			{Name: jenner.PhaseDecided, Stage: w.begin, Joins: true},
 			{Name: jenner.PhaseActing, Stage: w.act},
-			{Name: jenner.PhaseVerifying, Stage: w.verify},
+			{Name: jenner.PhaseVerifying, Stage: w.verify, Joins: true},
 			{Name: jenner.PhaseMitigated, Stage: w.watch},
 			{Name: jenner.PhaseUndoing, Stage: w.undo},
 			{Name: jenner.PhaseResolved},
@@ -54,7 +51,7 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 	case notKnown:
 		return w.blind(ctx, step), nil
 	}
-	w.rediagnose(ctx, step)
+	scene := w.rediagnose(ctx, step)
 	waited := step.Now.Sub(incident.OpenedAt)
 	if incident.Diagnosis.Unsure != "" && waited < unsurePatience {
 		return line.Later(step.Now.Add(lookAgain)), nil
@@ -76,6 +73,7 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 	}
 	step.Note("diagnosis", fmt.Sprintf("%s on %s, confidence %.2f", cause.Cause, where(cause), float64(cause.Confidence)),
 		incident.Diagnosis)
+	step.Note(jenner.EntryScene, describeScene(scene), scene)
 	step.Audit("diagnosis", incident.Diagnosis)
 	return line.Go(jenner.PhaseDiagnosed), nil
 }
@@ -87,158 +85,64 @@ func where(cause jenner.RankedCause) string {
 	return cause.Service + " (" + cause.Target.String() + ")"
 }
 
-func (w *World) rediagnose(ctx context.Context, step *incidentStep) {
-	docs := w.Docs()
-	var triggers []jenner.Runbook
-	for _, book := range docs.Runbooks {
-		if book.Trigger != nil {
-			triggers = append(triggers, book)
-		}
-	}
+// rediagnose makes the diagnosis and gives what it was made from.
+func (w *World) rediagnose(ctx context.Context, step *incidentStep) jenner.Scene {
+	g := w.graph()
+	seen := newWatcher(w.Telemetry, step.Now)
 	step.State.Symptoms = w.symptoms(step.State.Service)
 	step.State.Diagnosis = diagnose.Diagnose(ctx, diagnose.Input{Now: step.Now, Service: step.State.Service,
-		Services: w.services(), Signatures: docs.Signatures, Triggers: triggers,
-		Firing: w.Board.Firing, Telemetry: w.Telemetry})
+		Services: g.services, Signatures: g.docs.Signatures, Triggers: g.triggers,
+		Firing: seen.firing(w.Board.Firing), Telemetry: seen})
+	return seen.scene
 }
 
 // symptomOf ends the incident where another one, about the root, is open: one page and one action for one cause.
 func (w *World) symptomOf(ctx context.Context, step *incidentStep, root string) (line.Next, bool, error) {
-	records, err := w.Records(ctx, IncidentLine, step.Now)
+	id, open, err := w.openIncident(ctx, root)
 	if err != nil {
 		return line.Next{}, false, jenner.Retryable(err, "")
 	}
-	for _, record := range records {
-		if record.Subject != root || record.Ended || record.ID == step.ID {
-			continue
-		}
-		step.State.SymptomOf = record.ID
-		return w.end(step, jenner.PhaseSuppressed,
-			fmt.Sprintf("a symptom of %s, which %s explains", root, record.ID)), true, nil
+	if !open || id == step.ID {
+		return line.Next{}, false, nil
 	}
-	return line.Next{}, false, nil
+	step.State.SymptomOf = id
+	return w.end(step, jenner.PhaseSuppressed, fmt.Sprintf("a symptom of %s, which %s explains", root, id)), true, nil
+}
+
+// openIncident is the open incident about a service.
+func (w *World) openIncident(ctx context.Context, service string) (string, bool, error) {
+	if w.Open != nil {
+		id, open := w.Open(service)
+		return id, open, nil
+	}
+	records, err := w.Records(ctx, IncidentLine, w.Now())
+	for _, record := range records {
+		if record.Subject == service && !record.Ended {
+			return record.ID, true, err
+		}
+	}
+	return "", false, err
 }
 
 // plan: which policy is it for, and which runbooks may help?
 func (w *World) plan(ctx context.Context, step *incidentStep) (line.Next, error) {
-	incident, docs := step.State, w.Docs()
+	incident, g := step.State, w.graph()
 	cause, _ := incident.Diagnosis.Best()
-	service, known := docs.Service(cause.Service)
+	service, known := g.services[cause.Service]
 	if !known {
 		return w.escalate(ctx, step, "service "+cause.Service+" is not in the files any more"), nil
 	}
 	triggers := map[string]jenner.Runbook{}
-	for _, book := range docs.Runbooks {
-		if book.Trigger != nil {
-			triggers[book.Name] = book
-		}
+	for _, book := range g.triggers {
+		triggers[book.Name] = book
 	}
-	policy, books, found := runbook.Choose(docs.Policies, cause, service, triggers)
+	policy, books, found := runbook.Choose(g.docs.Policies, cause, service, triggers)
 	if !found || len(books) == 0 {
 		return w.escalate(ctx, step, fmt.Sprintf("no policy says what to do about %s on %s", cause.Cause, service.Name)), nil
 	}
 	incident.Policy, incident.Plan = policy, books
-	step.Note("plan", fmt.Sprintf("policy %s, mode %s, runbooks %v", policy.Name, policy.EffectiveMode(), books), nil)
+	step.Note("plan", fmt.Sprintf("policy %s, mode %s, runbooks %v", policy.Name, policy.ModeFor(service.Environment), books), nil)
 	return line.Go(jenner.PhasePlanned), nil
-}
-
-// decide: may it be done, now, by itself? Looking does not stop while it waits.
-func (w *World) decide(ctx context.Context, step *incidentStep) (line.Next, error) {
-	incident := step.State
-	switch w.look(incident) {
-	case allClear:
-		return w.cleared(step), nil
-	case notKnown:
-		return w.blind(ctx, step), nil
-	}
-	before, _ := incident.Diagnosis.Best()
-	w.rediagnose(ctx, step)
-	if now, known := incident.Diagnosis.Best(); !known || now.Cause != before.Cause || now.Service != before.Service {
-		step.Note("diagnosis", "the evidence changed; the diagnosis is made anew", nil)
-		return line.Go(jenner.PhaseDetected), nil
-	}
-	input, err := w.decideInput(ctx, step)
-	if err != nil {
-		return line.Next{}, err
-	}
-	decision := decide.Decide(input)
-	w.noteDecision(step, decision)
-	switch decision.Outcome {
-	case jenner.DecideAct:
-		return line.Go(jenner.PhaseDecided), nil
-	case jenner.DecideAsk, jenner.DecideRecommend:
-		w.page(ctx, step, fmt.Sprintf("%s: %s on %s; Jenner would run %s (%s)", decision.Outcome, before.Cause,
-			where(before), decision.Runbook, decision.Stopper().Reason))
-		return line.WaitFor("person", step.Now.Add(idle)), nil
-	case jenner.DecideWait:
-		if step.Now.Sub(incident.OpenedAt) > waitPatience && decision.Stopper().Guard != "hold" {
-			w.page(ctx, step, fmt.Sprintf("%s is sick and Jenner waits: guard %s: %s", incident.Service,
-				decision.Stopper().Guard, decision.Stopper().Reason))
-		}
-		return line.Later(soon(decision.RetryAt, step.Now)), nil
-	}
-	if incident.Policy.EffectiveMode() == jenner.ModeShadow && decision.Stopper().Guard == "mode" {
-		return line.WaitFor("person", step.Now.Add(idle)), nil
-	}
-	return w.escalate(ctx, step, fmt.Sprintf("guard %s refuses %s: %s", decision.Stopper().Guard, decision.Runbook,
-		decision.Stopper().Reason)), nil
-}
-
-// soon bounds a wait, so that an incident that clears by itself is noticed.
-func soon(at, now time.Time) time.Time {
-	if limit := now.Add(idle); at.IsZero() || at.After(limit) {
-		return limit
-	}
-	if soonest := now.Add(20 * time.Millisecond); at.Before(soonest) {
-		return soonest
-	}
-	return at
-}
-
-// noteDecision keeps a decision that says something new; a wait that goes on for the same reason says nothing new.
-func (w *World) noteDecision(step *incidentStep, decision jenner.Decision) {
-	incident := step.State
-	if n := len(incident.Decisions); n > 0 {
-		last := incident.Decisions[n-1]
-		if last.Outcome == decision.Outcome && last.Runbook == decision.Runbook && last.Stopper().Guard == decision.Stopper().Guard {
-			decision.At = last.At // it stands since then
-			incident.Decisions[n-1] = decision
-			return
-		}
-	}
-	incident.Decisions = append(incident.Decisions, decision)
-	if len(incident.Decisions) > 50 {
-		incident.Decisions = incident.Decisions[len(incident.Decisions)-50:]
-	}
-	text := fmt.Sprintf("%s: %s on %s", decision.Outcome, decision.Runbook, decision.Target)
-	if stopper := decision.Stopper(); stopper.Guard != "" {
-		text += fmt.Sprintf("; guard %s: %s", stopper.Guard, stopper.Reason)
-	}
-	step.Note("decision", text, decision)
-	step.Audit("decision", decision)
-}
-
-// begin opens the run. From here on the runbook is the one in the run, whatever the files say.
-func (w *World) begin(_ context.Context, step *incidentStep) (line.Next, error) {
-	incident := step.State
-	cause, _ := incident.Diagnosis.Best()
-	book, known := w.Docs().Runbook(incident.Plan[0])
-	if !known {
-		return line.Next{}, jenner.Permanent(fmt.Errorf("runbook %q is not in the files any more", incident.Plan[0]), "")
-	}
-	incident.Plan = incident.Plan[1:]
-	incident.Verification, incident.HealthySince = jenner.Verification{}, time.Time{}
-	run := jenner.Run{ID: fmt.Sprintf("%s/%d", incident.ID, len(incident.Runs)+1), Runbook: book,
-		Policy: incident.Policy.Name, Target: cause.Target, State: jenner.RunActive, StartedAt: step.Now}
-	incident.Runs = append(incident.Runs, run)
-	step.Ledger(w.ledgerEntry(incident, run, ""))
-	step.Note("run", "runbook "+book.Name+" begins", nil)
-	return line.Go(jenner.PhaseActing), nil
-}
-
-func (w *World) ledgerEntry(incident *jenner.Incident, run jenner.Run, result string) jenner.LedgerEntry {
-	cause, _ := incident.Diagnosis.Best()
-	return jenner.LedgerEntry{ID: run.ID, Kind: jenner.LedgerAction, At: run.StartedAt, By: incident.ID,
-		Service: cause.Service, Target: run.Target, Runbook: run.Runbook.Name, Cause: cause.Cause, Result: result}
 }
 
 // escalate hands the incident to a human, with everything that was learned, and ends it.
@@ -260,16 +164,17 @@ func (w *World) cleared(step *incidentStep) line.Next {
 func (w *World) end(step *incidentStep, phase jenner.Phase, why string) line.Next {
 	incident := step.State
 	incident.Outcome = why
-	if run := incident.Run(); run != nil && run.EndedAt.IsZero() {
-		run.EndedAt = step.Now
-		entry := w.ledgerEntry(incident, *run, string(incident.Verification.Outcome))
-		entry.Until = step.Now
-		step.Ledger(entry)
+	if run := incident.Run(); run != nil {
+		if run.EndedAt.IsZero() {
+			run.EndedAt = step.Now
+			settle(run, string(incident.Verification.Outcome))
+		}
+		giveBack(step, run)
 	}
+	w.withdraw(step, why)
+	w.judgeForeseen(step, phase)
 	step.Note("end", fmt.Sprintf("%s: %s", phase, why), nil)
 	step.Audit("incident."+string(phase), map[string]string{"why": why})
 	step.Outcome(learn.FromIncident(*incident, phase, step.Now))
 	return line.End(phase)
 }
-
-var errNoRun = errors.New("the incident stands in a phase that needs a run, and has none")

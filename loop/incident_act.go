@@ -21,6 +21,7 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 	if run == nil {
 		return line.Next{}, jenner.ForHuman(errNoRun, "")
 	}
+	renew(step, run)
 	standing := w.look(incident)
 	_, begun, err := w.begun(ctx, run)
 	if err != nil {
@@ -71,7 +72,7 @@ func (w *World) stepped(ctx context.Context, step *incidentStep, stepped act.Ste
 		return line.Go(jenner.PhaseVerifying)
 	case act.MoveFailed:
 		run.EndedAt = step.Now
-		step.Ledger(w.closed(incident, run, string(jenner.Failed), step.Now))
+		w.failed(ctx, step, run, jenner.Failed)
 		step.Note("run", "the run failed and is taken back: "+run.Error, nil)
 		return line.Go(jenner.PhaseUndoing)
 	}
@@ -119,10 +120,14 @@ func describe(record jenner.StepRecord) string {
 	return strings.Join(parts, " · ")
 }
 
-func (w *World) closed(incident *jenner.Incident, run *jenner.Run, result string, now time.Time) jenner.LedgerEntry {
-	entry := w.ledgerEntry(incident, *run, result)
-	entry.Until = now
-	return entry
+// failed writes down that a run did not help. It holds its targets on until what it changed is taken back.
+func (w *World) failed(ctx context.Context, step *incidentStep, run *jenner.Run, outcome jenner.CheckOutcome) {
+	settle(run, string(outcome))
+	step.Ledger(run.Taken...)
+	w.judgeRun(step, run, outcome)
+	if outcome == jenner.Failed {
+		w.breaker(ctx, step, run)
+	}
 }
 
 // verify: did the service really recover, and does it stay so?
@@ -132,6 +137,7 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 	if run == nil {
 		return line.Next{}, jenner.ForHuman(errNoRun, "")
 	}
+	renew(step, run)
 	w.look(incident)
 	service, _ := w.Docs().Service(incident.Service)
 	incident.Verification = verify.Verify(ctx, verify.Input{Now: step.Now, Service: service, Alerts: incident.Alerts,
@@ -150,10 +156,18 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 		incident.HealthySince = step.Now
 		step.Note("check", "all checks pass; now they must stay so", incident.Verification)
 	}
-	if step.Now.Sub(incident.HealthySince) < incident.Policy.StableFor.Or(time.Second) {
-		return line.Later(step.Now.Add(poll)), nil
+	stable := incident.HealthySince.Add(incident.Policy.StableFor.Or(time.Second))
+	if step.Now.Before(stable) {
+		return line.Later(earlier(step.Now.Add(poll), stable)), nil
 	}
 	return w.healed(step), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // unmeasured tells whether all that could be looked at is well, and only SLIs have no numbers, as those of a service that
@@ -173,7 +187,8 @@ func unmeasured(verification jenner.Verification) bool {
 // proves nothing.
 func (w *World) unmeasured(step *incidentStep) line.Next {
 	incident, run := step.State, step.State.Run()
-	step.Ledger(w.closed(incident, run, string(jenner.Inconclusive), step.Now))
+	settle(run, string(jenner.Inconclusive))
+	w.judgeRun(step, run, jenner.Inconclusive)
 	step.Audit("verification", incident.Verification)
 	return w.end(step, jenner.PhaseResolved, fmt.Sprintf("the trouble is gone after %s, but health could not be verified: %s",
 		run.Runbook.Name, failing(incident.Verification)))
@@ -192,7 +207,7 @@ func (w *World) notHealed(ctx context.Context, step *incidentStep) line.Next {
 	incident, run := step.State, step.State.Run()
 	run.State = jenner.RunFailed
 	run.Error = fmt.Sprintf("verification %s: %s", incident.Verification.Outcome, failing(incident.Verification))
-	step.Ledger(w.closed(incident, run, string(incident.Verification.Outcome), step.Now))
+	w.failed(ctx, step, run, incident.Verification.Outcome)
 	step.Note("check", run.Error, incident.Verification)
 	step.Audit("verification", incident.Verification)
 	if incident.Policy.RollbackIfFailed {
@@ -215,10 +230,14 @@ func failing(verification jenner.Verification) string {
 func (w *World) healed(step *incidentStep) line.Next {
 	incident, run := step.State, step.State.Run()
 	incident.RecoveredAt = incident.HealthySince
-	step.Ledger(w.closed(incident, run, string(jenner.Passed), step.Now))
-	health := w.closed(incident, run, string(jenner.Passed), step.Now)
-	health.ID, health.Kind, health.At = run.ID+"/health", jenner.LedgerHealth, step.Now
-	step.Ledger(health)
+	settle(run, string(jenner.Passed))
+	giveBack(step, run)
+	w.judgeRun(step, run, jenner.Passed)
+	if len(run.Taken) > 0 {
+		health := run.Taken[0]
+		health.ID, health.Kind, health.At, health.Until, health.Cost = run.ID+"/health", jenner.LedgerHealth, step.Now, step.Now, 0
+		step.Ledger(health)
+	}
 	step.Note("check", "verified: healthy since "+incident.HealthySince.Format("15:04:05.000"), incident.Verification)
 	step.Audit("verification", incident.Verification)
 	if run.Runbook.RevertWhen != "" {
@@ -279,6 +298,7 @@ func (w *World) undo(ctx context.Context, step *incidentStep) (line.Next, error)
 	if run == nil {
 		return line.Next{}, jenner.ForHuman(errNoRun, "")
 	}
+	renew(step, run)
 	record, err := w.Stepper.UndoNext(ctx, incident)
 	if err != nil {
 		if jenner.NextAfter(err) == jenner.TryAgain {
@@ -309,6 +329,7 @@ func (w *World) undo(ctx context.Context, step *incidentStep) (line.Next, error)
 // nextRunbook goes on with the next runbook of the policy, or hands over to a human.
 func (w *World) nextRunbook(ctx context.Context, step *incidentStep) line.Next {
 	incident := step.State
+	giveBack(step, incident.Run())
 	if len(incident.Plan) > 0 {
 		step.Note("plan", "next, "+incident.Plan[0], nil)
 		return line.Go(jenner.PhasePlanned)

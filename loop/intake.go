@@ -17,11 +17,14 @@ type Intake struct {
 	line  *line.Line[jenner.Incident]
 	wake  func(line, id string)
 
-	mu     sync.Mutex
-	open   map[string]string    // service to the open incident
-	closed map[string]episode   // fingerprint to the incident that dealt with it
-	ended  map[string]time.Time // incident to when it ended
-	sick   map[string]string    // service to the incident that it last was a symptom of
+	openers chan struct{} // bounds how many incidents are being opened at the same time
+
+	mu      sync.Mutex
+	opening map[string]bool      // services whose incident is being opened
+	open    map[string]string    // service to the open incident
+	closed  map[string]episode   // fingerprint to the incident that dealt with it
+	ended   map[string]time.Time // incident to when it ended
+	sick    map[string]string    // service to the incident that it last was a symptom of
 }
 
 // episode is one time that an alert fired. An alert that fires on, after its incident has ended, is not a new one.
@@ -38,7 +41,7 @@ const symptomGrace = 5 * time.Second
 // NewIntake makes an intake over the records that are open or were opened within the last day. It is made before the
 // detectors look for the first time.
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
-	intake := &Intake{world: w, line: incidents, wake: wake, open: map[string]string{}, closed: map[string]episode{},
+	intake := &Intake{world: w, line: incidents, wake: wake, openers: make(chan struct{}, maxOpeners), opening: map[string]bool{}, open: map[string]string{}, closed: map[string]episode{},
 		ended: map[string]time.Time{}, sick: map[string]string{}}
 	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-ledgerWindow))
 	if err != nil {
@@ -95,43 +98,86 @@ func (in *Intake) keep(record jenner.Record) {
 	}
 }
 
-// Run takes alerts until ctx ends. Besides the changes it looks at all firing alerts every second, so that none is
-// lost, whatever happened to the message about it.
+// maxOpeners is how many incidents are opened at the same time: they share the syncs of the store.
+const maxOpeners = 64
+
+// Run takes alerts until ctx ends, and returns when the last one is dealt with. Besides the changes it looks at all
+// firing alerts every second, so that none is lost, whatever happened to the message about it.
 func (in *Intake) Run(ctx context.Context) {
 	changes, stop := in.world.Board.Subscribe(1024)
 	defer stop()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	var taking sync.WaitGroup
+	defer taking.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case alert := <-changes:
-			in.take(ctx, alert)
+			in.offer(ctx, alert, &taking)
 		case <-ticker.C:
 			in.forget()
 			for _, alert := range in.world.Board.AllFiring() {
-				in.take(ctx, alert)
+				in.offer(ctx, alert, &taking)
 			}
 		}
 	}
+}
+
+// offer passes over what needs no incident at once, and takes the rest beside what is being taken already.
+func (in *Intake) offer(ctx context.Context, alert jenner.Alert, taking *sync.WaitGroup) {
+	in.mu.Lock()
+	id, open := in.open[alert.Service]
+	wanted := !open && in.wanted(alert)
+	in.mu.Unlock()
+	if open {
+		in.wake(IncidentLine, id)
+	}
+	if !wanted {
+		return
+	}
+	select {
+	case in.openers <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	taking.Go(func() {
+		in.take(ctx, alert)
+		<-in.openers
+	})
+}
+
+// wanted tells whether an alert needs an incident of its own. The lock is held.
+func (in *Intake) wanted(alert jenner.Alert) bool {
+	return alert.Status == jenner.Firing && alert.Service != "" && !in.opening[alert.Service] && !in.dealtWith(alert) &&
+		!in.handedOver(alert.Service)
 }
 
 // take opens an incident for a firing alert, or wakes the open one.
 func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
 	in.mu.Lock()
 	id, open := in.open[alert.Service]
-	skip := alert.Status != jenner.Firing || alert.Service == "" || in.dealtWith(alert) || in.handedOver(alert.Service)
+	wanted := !open && in.wanted(alert)
+	if wanted {
+		in.opening[alert.Service] = true
+	}
 	in.mu.Unlock()
 	switch {
 	case open:
 		in.wake(IncidentLine, id)
-		return
-	case skip:
-		return
+	case wanted:
+		in.begin(ctx, alert)
+		in.mu.Lock()
+		delete(in.opening, alert.Service)
+		in.mu.Unlock()
 	}
+}
+
+// begin puts a new incident on the line.
+func (in *Intake) begin(ctx context.Context, alert jenner.Alert) {
 	now := in.world.Now()
-	id = newID("i", now)
+	id := in.world.newID("i", now)
 	incident := jenner.Incident{ID: id, Service: alert.Service, OpenedAt: now, Alerts: []jenner.Alert{alert}}
 	note := jenner.Entry{At: now, Phase: jenner.PhaseDetected, Kind: "alert",
 		Text: alert.Name + " on " + alert.Service + ": " + alert.Summary, Data: jenner.Raw(alert)}
@@ -142,7 +188,7 @@ func (in *Intake) take(ctx context.Context, alert jenner.Alert) {
 		return // the alert fires on, so the next look tries again
 	}
 	in.wake(IncidentLine, id)
-	for _, dependency := range dependenciesOf(in.world, alert.Service) {
+	for _, dependency := range in.world.dependenciesOf(alert.Service) {
 		in.world.AskNow(dependency) // the diagnosis needs to know how they are since the alert
 	}
 }

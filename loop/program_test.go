@@ -39,6 +39,7 @@ type machine struct {
 	mu       sync.Mutex
 	kill     *jenner.Hold // the kill switch
 	blind    bool         // nothing can be seen of the world
+	planned  []jenner.Planned
 	pages    []string
 	timeline []entry
 	program  *program
@@ -153,6 +154,16 @@ func (p *program) build() {
 		Notify: p.notify, Records: p.records, Now: time.Now, Started: time.Now(), Logger: logger}
 	p.loop.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {
 		return p.engine.Steady().Check(service, p.telemetry, ctx)
+	}
+	p.loop.Planned = func(service jenner.Service, now time.Time) (events []jenner.Planned, gaps []string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, one := range p.planned {
+			if one.Covers(service, now) {
+				events = append(events, one)
+			}
+		}
+		return events, nil
 	}
 	p.loop.Stepper = &act.Stepper{Executor: p.executor, Docs: docs, Action: func(name, kind string, params jenner.Params) (string, act.Action, error) {
 		entry, err := names.Action(name, kind)
@@ -307,7 +318,7 @@ func (p *program) release(by string) {
 func (p *program) drill(experiment string) error {
 	for _, one := range p.docs.Experiments {
 		if one.Name == experiment {
-			drill := loop.NewDrill(one, time.Now())
+			drill := p.lab.NewDrill(one, time.Now())
 			if err := p.drills.Create(p.ctx, drill.ID, one.Service, drill); err != nil {
 				return err
 			}

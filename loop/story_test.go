@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -204,6 +205,20 @@ func (m *machine) happen(words []string) {
 		m.stop(arg(1))
 	case "resume":
 		m.resume()
+	case "approve":
+		err = m.vote(arg(1), true, "")
+	case "reject":
+		err = m.vote(arg(1), false, strings.Join(words[2:], " "))
+	case "agree": // beforehand: PERSON RUNBOOK SERVICE for how long
+		var lasting jenner.Duration
+		if lasting, err = jenner.ParseDuration(arg(4)); err == nil {
+			err = m.program.store.PutVote(m.program.ctx, jenner.Vote{Service: arg(3), Runbook: arg(2), Person: arg(1), Yes: true,
+				At: time.Now(), Until: time.Now().Add(lasting.Std())})
+		}
+	case "own": // another controller owns the targets of a service
+		m.own(arg(1), arg(2))
+	case "plan": // EFFECT SERVICE for how long
+		err = m.plan(arg(1), arg(2), arg(3))
 	case "crash":
 		m.program.crash()
 	case "boot":
@@ -217,6 +232,49 @@ func (m *machine) happen(words []string) {
 	if err != nil {
 		m.t.Fatalf("%v: %v", words, err)
 	}
+}
+
+// vote says a person's word on the last request of every incident, also where it has been answered already.
+func (m *machine) vote(person string, yes bool, reason string) error {
+	records, err := m.program.records(m.t.Context(), loop.IncidentLine, time.Time{})
+	if err != nil {
+		return err
+	}
+	voted := 0
+	for _, record := range records {
+		if requests := decode[jenner.Incident](m.t, record).Requests; len(requests) > 0 {
+			voted++
+			err = errors.Join(err, m.program.store.PutVote(m.t.Context(), jenner.Vote{Request: requests[len(requests)-1].ID,
+				Person: person, Yes: yes, At: time.Now(), Reason: reason}))
+		}
+	}
+	if voted == 0 {
+		return errors.Join(err, errors.New("nobody is asked anything"))
+	}
+	return err
+}
+
+// own lets another controller own the targets of a service.
+func (m *machine) own(service, controller string) {
+	docs := *m.docs
+	docs.Services = slices.Clone(docs.Services)
+	for i, one := range docs.Services {
+		if one.Name == service {
+			docs.Services[i].Targets = slices.Clone(one.Targets)
+			docs.Services[i].Targets[0].ManagedBy = controller
+		}
+	}
+	m.docs = &docs
+}
+
+// plan puts an event that begins now into the calendar.
+func (m *machine) plan(effect, service, lasting string) error {
+	length, err := jenner.ParseDuration(lasting)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.planned = append(m.planned, jenner.Planned{Calendar: "story", Summary: effect, From: time.Now(), Until: time.Now().Add(length.Std()),
+		Services: jenner.Selector{Names: []string{service}}, Effect: jenner.PlannedEffect(effect), LowerBy: 0.2})
+	return err
 }
 
 var idPattern = regexp.MustCompile(`\b[id]-\d{4}-\d{6}-[0-9a-f]{6}`)

@@ -13,12 +13,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/decide"
 	"github.com/jenner-heal/jenner/detect"
-	"github.com/jenner-heal/jenner/diagnose"
 	"github.com/jenner-heal/jenner/line"
 	"github.com/jenner-heal/jenner/notify"
 )
@@ -26,7 +27,14 @@ import (
 // Store is what the two lines keep and read.
 type Store interface {
 	line.Store
-	LedgerOf(ctx context.Context, service string, since time.Time) ([]jenner.LedgerEntry, error)
+	// LedgerOf gives the entries of a service from since on, and all that hold something now; LedgerOfRunbook the last
+	// runs of a runbook; LedgerOfPolicy those of a policy from since on. The oldest come first.
+	LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error)
+	LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error)
+	LedgerOfPolicy(ctx context.Context, policy string, since time.Time) ([]jenner.LedgerEntry, error)
+	// Votes are those on a request, and those given in advance for a runbook on a service.
+	Votes(ctx context.Context, request, service, runbook string) ([]jenner.Vote, error)
+	Judgements(ctx context.Context, policy string, since time.Time) ([]jenner.Judgement, error)
 	Proofs(ctx context.Context) ([]jenner.Proof, error)
 }
 
@@ -42,13 +50,24 @@ type World struct {
 	// AskNow asks the probes of a service out of turn, since a stage waits for their answers.
 	AskNow func(service string)
 	// Holds are those in force: the kill switch, and services that nobody may act on for a while.
-	Holds  func() []jenner.Hold
-	Notify func(ctx context.Context, channel string, message notify.Message) error
+	Holds func() []jenner.Hold
+	// Planned are the events of calendars that are on for a service, and the calendars that cannot be read; nil: there
+	// are no calendars.
+	Planned func(service jenner.Service, now time.Time) (events []jenner.Planned, gaps []string)
+	// Budgets are what is left of a service's error budgets.
+	Budgets func(ctx context.Context, service jenner.Service) []decide.Budget
+	Notify  func(ctx context.Context, channel string, message notify.Message) error
 	// Records gives the records of a line that are still open, and those that ended since.
 	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
+	// Open is the open incident of a service, from memory; Records are asked where nil.
+	Open    func(service string) (id string, open bool)
 	Now     func() time.Time
 	Started time.Time // of this process
-	Logger  *slog.Logger
+	// NewID makes the id of an incident or a drill; one of time and chance where nil.
+	NewID  func(prefix string, now time.Time) string
+	Logger *slog.Logger
+
+	known atomic.Pointer[graph]
 }
 
 // How long stages wait for what they need. Each wait ends: what cannot be found out is told to a human.
@@ -62,6 +81,13 @@ const (
 	restartPatience  = 30 * time.Second       // for the detectors to look at an alert again after a start
 	ledgerWindow     = 24 * time.Hour         // how far back the guards count
 )
+
+func (w *World) newID(prefix string, now time.Time) string {
+	if w.NewID != nil {
+		return w.NewID(prefix, now)
+	}
+	return newID(prefix, now)
+}
 
 func newID(prefix string, now time.Time) string {
 	var chance [3]byte
@@ -131,18 +157,10 @@ const maxAlerts = 100
 // symptoms are the firing alerts of the services that depend on the incident's service.
 func (w *World) symptoms(service string) []jenner.Alert {
 	var found []jenner.Alert
-	for _, dependant := range diagnose.Dependants(w.services(), service) {
+	for _, dependant := range w.dependantsOf(service) {
 		found = append(found, w.Board.Firing(dependant)...)
 	}
 	return found[:min(len(found), maxAlerts)]
-}
-
-func (w *World) services() map[string]jenner.Service {
-	services := map[string]jenner.Service{}
-	for _, service := range w.Docs().Services {
-		services[service.Name] = service
-	}
-	return services
 }
 
 // page tells a human once about an incident, with everything that is known. Not being able to tell is no reason to

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,17 +20,9 @@ Exit code 0 where there is no mistake (warnings do not count), 1 where there is 
 		Example: "  jenner check examples/shop/jenner",
 		Args:    atLeastOne("folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded, err := config.Load(args...)
-			var problems config.Problems
-			switch {
-			case errors.As(err, &problems):
-			case err != nil:
-				return err
-			default:
-				problems = loaded.Check(catalog.Names{Catalog: providers})
-				for _, warning := range loaded.Warnings() {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s (warning)\n", warning)
-				}
+			loaded, problems, warnings := config.CheckFiles(catalog.Names{Catalog: providers}, args...)
+			for _, warning := range warnings {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s (warning)\n", warning)
 			}
 			for _, problem := range problems {
 				fmt.Fprintln(cmd.OutOrStdout(), problem)

@@ -19,7 +19,7 @@ import (
 
 func drillCommand(set *settings) *cobra.Command {
 	var configs []string
-	var asJSON bool
+	var asJSON, approve bool
 	var baseline time.Duration
 	cmd := &cobra.Command{
 		Use:   "drill FILE...",
@@ -31,20 +31,23 @@ kill -9 included.
 Verdicts: PROVEN and PROVEN_SLOW: the expected runbook healed it. NOT_NEEDED: it heals by itself. NOT_REMEDIATED,
 HARMFUL, NO_EFFECT, INCONCLUSIVE, ABORTED, RESIDUE: see docs/concepts.md.
 
+A policy that asks people first asks in a drill as well; --approve answers beforehand, in your name.
+
 Exit code 0 only where every experiment came out PROVEN, or as its expect_verdict says.`,
 		Example: "  jenner drill examples/shop/jenner/experiments.yaml --config examples/shop/jenner",
 		Args:    atLeastOne("file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return drill(cmd.Context(), set, args, configs, baseline, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return drill(cmd.Context(), set, args, configs, baseline, approve, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringSliceVar(&configs, "config", nil, "folder that describes the services; that of the first FILE where not said")
+	cmd.Flags().BoolVar(&approve, "approve", false, "agree beforehand, in your name, to the runbooks that the experiments expect")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
 	cmd.Flags().DurationVar(&baseline, "baseline", 10*time.Second, "how long the steady state is learned before the first drill")
 	return cmd
 }
 
-func drill(ctx context.Context, set *settings, files, configs []string, baseline time.Duration, asJSON bool, out, progress io.Writer) error {
+func drill(ctx context.Context, set *settings, files, configs []string, baseline time.Duration, approve, asJSON bool, out, progress io.Writer) error {
 	if len(configs) == 0 {
 		configs = []string{filepath.Dir(files[0])}
 	}
@@ -79,11 +82,39 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 	if err := bench.steady(ctx, a, baseline+20*time.Second); err != nil {
 		return err
 	}
+	if approve {
+		if err := agree(ctx, a, wanted.Documents.Experiments, progress); err != nil {
+			return err
+		}
+	}
 	results, err := bench.runAll(ctx, a, wanted.Documents.Experiments)
 	if err != nil {
 		return err
 	}
 	return report(results, wanted.Documents.Experiments, notCounted, asJSON, out)
+}
+
+// agree gives a person's word beforehand for what the experiments expect to be run, so that a policy which asks, for
+// want of a proof or otherwise, can be proved.
+func agree(ctx context.Context, a *app.App, experiments []jenner.Experiment, progress io.Writer) error {
+	for _, experiment := range experiments {
+		service := experiment.Expect.Target
+		if service == "" {
+			service = experiment.Service
+		}
+		if experiment.Expect.Runbook == "" {
+			continue
+		}
+		now := time.Now()
+		lasting := time.Duration(max(1, experiment.Repeat)) * (experiment.Timeout.Or(time.Minute) + experiment.ControlFor.Std() + 5*time.Minute)
+		vote := jenner.Vote{Service: service, Runbook: experiment.Expect.Runbook, Until: now.Add(lasting), Person: person(), Yes: true,
+			At: now, Reason: "drill " + experiment.Name}
+		if err := a.Store.PutVote(ctx, vote); err != nil {
+			return err
+		}
+		fmt.Fprintf(progress, "%s agrees to %s on %s until %s\n", vote.Person, vote.Runbook, vote.Service, vote.Until.Format(time.TimeOnly))
+	}
+	return nil
 }
 
 // union leaves out the files that lie in one of the folders, which would otherwise be read twice.

@@ -110,7 +110,8 @@ Start here:
   jenner check DIR         finds every mistake in the files that describe your services
   jenner drill FILE        breaks one of them on purpose and says whether Jenner healed it
   jenner serve DIR         watches and heals until it is stopped
-  jenner stop              stops all action at once, until jenner resume`,
+  jenner stop              stops all action at once, until jenner resume
+  jenner why INCIDENT      says why something was done, or why not`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -120,7 +121,8 @@ Start here:
 		return fmt.Errorf("%w; see %s --help%w", err, cmd.CommandPath(), silent{errUsage})
 	})
 	root.AddCommand(demoCommand(), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
-		stopCommand(set), resumeCommand(set), runCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
+		whyCommand(set), approveCommand(set), rejectCommand(set), stopCommand(set), pauseCommand(set), resumeCommand(set),
+		maturityCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
 		referenceCommand(),
 		proxyCommand(), reaperCommand(set))
 	return root

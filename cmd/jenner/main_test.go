@@ -22,8 +22,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "reaper" {
 		os.Exit(run(os.Args[1:]))
 	}
+	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
+		os.Exit(programs[os.Args[1]](os.Args[2:]))
+	}
 	testscript.Main(m, map[string]func(){"jenner": func() { os.Exit(run(os.Args[1:])) }})
 }
+
+// programs are what else the test binary can be, by its first argument.
+var programs = map[string]func(args []string) int{matrixWord: matrixChild, diskWord: diskKeeper}
 
 // testWorld is a folder with one process, `stock`, and the files that describe it to Jenner.
 type testWorld struct {
@@ -112,6 +118,7 @@ mode: auto
 confidence_threshold: 0.9
 max_attempts: 1000000
 attempts_reset_after: 1ms
+recurrence: {times: 1000000}
 cooldown_after_action: 1ms
 verification_window: 30s
 stable_for: %s
@@ -124,6 +131,7 @@ mode: auto
 confidence_threshold: 0.9
 max_attempts: 1000000
 attempts_reset_after: 1ms
+recurrence: {times: 1000000}
 cooldown_after_action: 1ms
 verification_window: 30s
 stable_for: %[2]s

@@ -35,7 +35,7 @@ Runbooks run for real only for an incident, through the guards: jenner serve, or
 			if err != nil {
 				return err
 			}
-			return rehearse(cmd.Context(), docs, args[0], service, cmd.OutOrStdout())
+			return rehearse(cmd.Context(), docs, args[0], service, jenner.TargetRef{}, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&service, "service", "", "the service that the runbook would run for")
@@ -45,8 +45,8 @@ Runbooks run for real only for an incident, through the guards: jenner serve, or
 	return cmd
 }
 
-// rehearse runs the steps through an executor that changes nothing.
-func rehearse(ctx context.Context, docs *jenner.Documents, name, serviceName string, out io.Writer) error {
+// rehearse runs the steps for a target, the service's first where none is named, through an executor that changes nothing.
+func rehearse(ctx context.Context, docs *jenner.Documents, name, serviceName string, target jenner.TargetRef, out io.Writer) error {
 	book, known := docs.Runbook(name)
 	if !known {
 		return usage("there is no runbook %q in the files", name)
@@ -56,8 +56,8 @@ func rehearse(ctx context.Context, docs *jenner.Documents, name, serviceName str
 		return usage("there is no service %q in the files", serviceName)
 	}
 	incident := &jenner.Incident{ID: "dry-run", Service: serviceName, Diagnosis: jenner.Diagnosis{Root: serviceName}}
-	run := jenner.Run{ID: "dry-run", Runbook: book, State: jenner.RunActive}
-	if len(service.Targets) > 0 {
+	run := jenner.Run{ID: "dry-run", Runbook: book, Target: target, State: jenner.RunActive}
+	if len(service.Targets) > 0 && target.Name == "" {
 		run.Target = service.Targets[0].Ref()
 	}
 	incident.Runs = []jenner.Run{run}

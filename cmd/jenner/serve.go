@@ -30,7 +30,7 @@ func serveCommand(set *settings) *cobra.Command {
 		Short: "Watch what the files in DIR describe, and heal it",
 		Long: `Watches the services that the files in DIR describe and heals them as the policies there allow, until it is stopped.
 
-A changed file, or SIGHUP, reads all files again. Where anything is wrong with them, all are refused, the old ones stay in
+A changed file, or SIGHUP, reads all files again. SIGUSR1 stops all action, as jenner stop does. Where anything is wrong with them, all are refused, the old ones stay in
 force, and the error names file and line. Ctrl-C stops; an incident that is under way goes on at the next start.`,
 		Example: "  jenner serve /etc/jenner --data /var/lib/jenner",
 		Args:    atLeastOne("folder"),
@@ -68,6 +68,9 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 	if hold, on := a.Holds.KillSwitch(); on {
 		fmt.Fprintf(out, "         the kill switch is on (by %s): nothing will be done until `jenner resume`\n", hold.By)
 	}
+	for _, pause := range a.Holds.Pauses() {
+		fmt.Fprintf(out, "         %s is paused by %s: nothing will be done to it until `jenner resume %s`\n", pause.Scope, pause.By, pause.Scope)
+	}
 	reload := func() {
 		if err := a.Reload(); err != nil {
 			logger.Error("the files are refused and the old ones stay in force:\n" + err.Error())
@@ -78,6 +81,9 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	alarms := make(chan os.Signal, 1)
+	signal.Notify(alarms, syscall.SIGUSR1)
+	defer signal.Stop(alarms)
 	changes := make(chan struct{}, 1)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -94,6 +100,10 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 		select {
 		case <-ctx.Done():
 			return a.Stop()
+		case <-alarms:
+			if _, err := a.Holds.Stop("signal SIGUSR1", ""); err != nil {
+				logger.Error("the kill switch could not be put on", "error", err)
+			}
 		case <-hangups:
 			reload()
 		case <-changes:

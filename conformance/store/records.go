@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
-	"github.com/jenner-heal/jenner/audit"
 )
 
 func recordsComeBack(t *testing.T, b *bench) {
@@ -52,6 +51,8 @@ func withEverything(r jenner.Record, name string) jenner.Change {
 		Ledger:   []jenner.LedgerEntry{{ID: name, At: at(0)}},
 		Outcomes: []jenner.Outcome{{Incident: name, At: at(0)}},
 		Proofs:   []jenner.Proof{{Drill: name, At: at(0)}},
+
+		Judgements: []jenner.Judgement{{Incident: name, At: at(0)}},
 	}
 }
 
@@ -74,12 +75,14 @@ func wantOnly(t *testing.T, store Store, line, id string, names ...string) {
 	for _, proof := range must[[]jenner.Proof](t)(store.Proofs(t.Context())) {
 		found["proofs"] = append(found["proofs"], proof.Drill)
 	}
-	for _, kind := range []string{"timeline", "audit log", "ledger", "outcomes", "proofs"} {
+	for _, judgement := range must[[]jenner.Judgement](t)(store.Judgements(t.Context(), "", time.Time{})) {
+		found["judgements"] = append(found["judgements"], judgement.Incident)
+	}
+	for _, kind := range []string{"timeline", "audit log", "ledger", "outcomes", "proofs", "judgements"} {
 		same(t, "the "+kind, found[kind], names)
 	}
-	report := must[audit.Report](t)(store.VerifyAudit(t.Context()))
-	if report.Entries != int64(len(names)) {
-		t.Errorf("the audit log verifies with %d entries and not %d", report.Entries, len(names))
+	if entries := entriesOf(t, store); entries != int64(len(names)) {
+		t.Errorf("the audit log has %d entries and not %d", entries, len(names))
 	}
 }
 
@@ -123,6 +126,8 @@ func allOrNothing(t *testing.T, b *bench) {
 			c.Audit = append(c.Audit, jenner.AuditEntry{At: at(0), Kind: "note", Data: []byte("{")})
 		},
 		"a ledger entry without an id": func(c *jenner.Change) { c.Ledger = append(c.Ledger, jenner.LedgerEntry{At: at(0)}) },
+		"a judgement of the year 9000": func(c *jenner.Change) { c.Judgements[0].At = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"more than a cap allows":       func(c *jenner.Change) { c.Caps = []jenner.Cap{{Scope: jenner.CapAll, Max: 0}} },
 		"a time in the year 9000":      func(c *jenner.Change) { c.Proofs[0].At = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
 		change := withEverything(stored, "spoilt")

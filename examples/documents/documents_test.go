@@ -4,6 +4,7 @@
 package documents
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/jenner-heal/jenner"
@@ -13,7 +14,7 @@ import (
 
 // verbs are the actions and faults that these documents may use, with the kinds of targets they work on.
 var verbs = map[string]string{"restart": "process", "kill": "process", "query_metrics": "", "wait_for_metric": "",
-	"wait_for_probe": "", "page_oncall": ""}
+	"wait_for_probe": "", "page_oncall": "", "run": ""}
 
 // names knows the verbs. That parameters are right is tested where their owners are.
 type names struct{ t *testing.T }
@@ -51,9 +52,33 @@ func TestTheDocumentsHaveNoMistake(t *testing.T) {
 	docs := loaded.Documents
 	for kind, count := range map[string]int{"services": len(docs.Services), "signatures": len(docs.Signatures),
 		"runbooks": len(docs.Runbooks), "policies": len(docs.Policies), "experiments": len(docs.Experiments),
-		"channels": len(docs.Channels)} {
+		"channels": len(docs.Channels), "teams": len(docs.Teams), "calendars": len(docs.Calendars),
+		"limits": docs.Limits.MaxTargetsAtOnce} {
 		if count == 0 {
 			t.Errorf("there is no example of %s", kind)
 		}
+	}
+}
+
+// TestEveryFieldOfABrakeIsShown looks for a zero in what the examples say of policies' brakes.
+func TestEveryFieldOfABrakeIsShown(t *testing.T) {
+	loaded, err := config.Load("brakes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := loaded.Documents.Policies[0]
+	for _, part := range []any{policy.Promotion, policy.Approval, policy.CircuitBreaker, policy.Recurrence,
+		policy.ErrorBudget, policy.CostBudget, &loaded.Documents.Calendars[0], &loaded.Documents.Teams[0], &loaded.Documents.Limits} {
+		value := reflect.ValueOf(part).Elem()
+		for i := range value.NumField() {
+			if field := value.Type().Field(i); value.Field(i).IsZero() {
+				t.Errorf("%s of %s is not shown", field.Name, value.Type().Name())
+			}
+		}
+	}
+	step, target := loaded.Documents.Runbooks[0].Steps[0], loaded.Documents.Services[0].Targets[0]
+	if policy.Modes == nil || policy.Automation == "" || policy.MaxConcurrent == 0 || step.Cost == 0 || step.Through == "" ||
+		step.Through != target.ManagedBy {
+		t.Errorf("modes, automation, max_concurrent, cost, through or managed_by is not shown: %+v, %+v, %+v", policy, step, target)
 	}
 }

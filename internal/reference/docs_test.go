@@ -172,7 +172,10 @@ func TestTheConceptsAreTrue(t *testing.T) {
 		"freshness":  {short(decide.StaleAfter), short(decide.DefaultAlertExpiry)},
 		"cooldown":   {short(decide.DefaultCooldown)},
 		"attempts":   {fmt.Sprintf("%d, and %s", decide.DefaultAttempts, short(decide.DefaultAttemptsReset))},
-		"blast":      {fmt.Sprintf("%d targets of a service", decide.MaxTargetsOfService), fmt.Sprintf("%d in all", decide.MaxTargetsAtOnce)},
+		"recurrence": {fmt.Sprintf("%d in %s", decide.DefaultRecurrenceTimes, short(decide.DefaultRecurrenceWindow))},
+		"breaker": {fmt.Sprintf("%d within %s, open for %s", decide.DefaultBreakerFailures, short(decide.DefaultBreakerWindow),
+			short(decide.DefaultBreakerOpenFor))},
+		"blast": {fmt.Sprintf("%d targets of a service", jenner.Limits{}.OfService()), fmt.Sprintf("%d in all", jenner.Limits{}.AtOnce())},
 	} {
 		for _, figure := range says {
 			if !strings.Contains(row(guard), figure) {

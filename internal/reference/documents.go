@@ -36,7 +36,11 @@ func kinds() []reflect.Type {
 	all := reflect.TypeFor[jenner.Documents]()
 	var types []reflect.Type
 	for i := range all.NumField() {
-		types = append(types, all.Field(i).Type.Elem())
+		kind := all.Field(i).Type
+		if kind.Kind() == reflect.Slice { // there is at most one document of the others
+			kind = kind.Elem()
+		}
+		types = append(types, kind)
 	}
 	return types
 }

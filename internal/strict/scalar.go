@@ -198,6 +198,9 @@ func jsonNumber(written string) (string, error) {
 		return "", fmt.Errorf("%q starts with 0, which some read as octal; write it without, or in quotes", written)
 	}
 	if json.Valid([]byte(plain)) {
+		if _, err := strconv.ParseFloat(plain, 64); err != nil { // JSON may hold 1e999, and nothing that reads it can
+			return "", fmt.Errorf("%q is not a finite number", written)
+		}
 		return plain, nil
 	}
 	if whole, err := strconv.ParseInt(plain, 0, 64); err == nil {

@@ -29,21 +29,15 @@ func (*Restart) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	one := world.must(call.Target.Name)
 	one.alive, one.hung = false, false
 	unlock()
-	if err := world.start(ctx, call.Target.Name); err != nil {
+	if err := world.start(ctx, call.Target.Name, call.Key); err != nil {
 		return act.Result{}, err
 	}
 	now := world.Generation(call.Target.Name)
 	return act.Result{Summary: fmt.Sprintf("restarted, start %d → %d", was.Generation, now), Changed: true}, nil
 }
 
-// Happened is done where it was started since the checkpoint.
+// Happened is done where this very call started it last. Where it has died since, or somebody else started it, that cannot
+// be told any more.
 func (*Restart) Happened(_ context.Context, call act.Call) (act.Happened, error) {
-	was, is, err := compared(call)
-	switch {
-	case err != nil:
-		return act.HappenedUnknown, err
-	case is.Alive && is.Generation > was.Generation:
-		return act.HappenedDone, nil
-	}
-	return act.HappenedNot, nil
+	return happened(call, true, true)
 }

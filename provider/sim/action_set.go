@@ -61,16 +61,24 @@ func (s *Set) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return s.turn(ctx, call, s.Value, "set "+s.Knob)
 }
 
-// Happened is done where the knob has the value.
+// Happened is done where the knob has the value, not done where it has the one of the checkpoint, and not to be told
+// where it has a third one: then somebody else turned it since, before or after.
 func (s *Set) Happened(_ context.Context, call act.Call) (act.Happened, error) {
 	value, err := s.value(call)
-	switch {
-	case err != nil:
+	if err != nil {
 		return act.HappenedUnknown, err
-	case value == s.Value:
-		return act.HappenedDone, nil
 	}
-	return act.HappenedNot, nil
+	var was string
+	if err := json.Unmarshal(call.Checkpoint, &was); err != nil {
+		return act.HappenedUnknown, jenner.ForHuman(fmt.Errorf("the checkpoint %q cannot be read: %w", call.Checkpoint, err), "")
+	}
+	switch value {
+	case s.Value:
+		return act.HappenedDone, nil
+	case was:
+		return act.HappenedNot, nil
+	}
+	return act.HappenedUnknown, nil
 }
 
 // Undo turns the knob back.

@@ -18,16 +18,10 @@ func (*Start) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return ensureRunning(ctx, call, "start")
 }
 
-// Happened is done where it lives.
+// Happened is done where this very call started it last. Where it has died since, or somebody else started it, that cannot
+// be told any more.
 func (*Start) Happened(_ context.Context, call act.Call) (act.Happened, error) {
-	_, is, err := compared(call)
-	switch {
-	case err != nil:
-		return act.HappenedUnknown, err
-	case is.Alive:
-		return act.HappenedDone, nil
-	}
-	return act.HappenedNot, nil
+	return happened(call, true, false)
 }
 
 // Undo ends the service where it did not live before.

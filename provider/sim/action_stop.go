@@ -18,18 +18,10 @@ func (*Stop) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return ensureGone(ctx, call, "stop")
 }
 
-// Happened is done where it does not live, and not to be told where it was started since.
+// Happened is done where this very call ended it last. Where it died by itself, or was started since, that cannot be told
+// any more.
 func (*Stop) Happened(_ context.Context, call act.Call) (act.Happened, error) {
-	was, is, err := compared(call)
-	switch {
-	case err != nil:
-		return act.HappenedUnknown, err
-	case !is.Alive:
-		return act.HappenedDone, nil
-	case is.Generation == was.Generation:
-		return act.HappenedNot, nil
-	}
-	return act.HappenedUnknown, nil
+	return happened(call, false, false)
 }
 
 // Undo starts the service where it lived before.

@@ -69,6 +69,27 @@ func compared(call act.Call) (was, is seen, err error) {
 	return was, is, err
 }
 
+// happened tells whether the call started a service, or ended it; anew where a service that lived already does not count.
+// The service remembers whose doing its present state is, as a unit of systemd does by its invocation.
+func happened(call act.Call, starts, anew bool) (act.Happened, error) {
+	was, is, err := compared(call)
+	if err != nil {
+		return act.HappenedUnknown, err
+	}
+	world, err := find(call.Target)
+	switch {
+	case err != nil:
+		return act.HappenedUnknown, err
+	case is.Alive == starts && world.did(call.Target.Name, call.Key):
+		return act.HappenedDone, nil
+	case is == was && was.Alive == starts && !anew:
+		return act.HappenedDone, nil // it was so already
+	case is == was, starts && is.Generation == was.Generation: // what has not been started since was not started by us
+		return act.HappenedNot, nil
+	}
+	return act.HappenedUnknown, nil
+}
+
 // ensureGone ends a service that lives.
 func ensureGone(ctx context.Context, call act.Call, what string) (act.Result, error) {
 	world, is, err := look(call.Target)
@@ -83,6 +104,7 @@ func ensureGone(ctx context.Context, call act.Call, what string) (act.Result, er
 	}
 	defer world.lock()()
 	world.end(call.Target.Name, world.must(call.Target.Name))
+	world.must(call.Target.Name).by = call.Key
 	world.note(what, call.Target.Name, call.Key)
 	return act.Result{Summary: "ended", Changed: true}, nil
 }
@@ -96,7 +118,7 @@ func ensureRunning(ctx context.Context, call act.Call, what string) (act.Result,
 	if is.Alive {
 		return act.Result{Summary: "it runs already"}, nil
 	}
-	if err := world.start(ctx, call.Target.Name); err != nil {
+	if err := world.start(ctx, call.Target.Name, call.Key); err != nil {
 		return act.Result{}, err
 	}
 	defer world.lock()()

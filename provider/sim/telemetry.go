@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/internal/strict"
-	"github.com/jenner-heal/jenner/telemetry"
 )
 
 // Telemetry sees a world as the real one sees the real one, but without chance: each probe is asked in its rhythm from
@@ -19,11 +17,15 @@ import (
 // a status needs Fails like answers in a row, and two to pass again; alive checks need one. It is safe for concurrent
 // use.
 type Telemetry struct {
+	// Now stamps what was heard; it is set before Set is called, where the world's clock is not the one of those who ask.
+	Now func() time.Time
+
 	world   *World
 	onState func(state jenner.ProbeState)
 
 	mu    sync.Mutex
 	asked []*asked
+	of    map[string][]*asked // by service, in the order of names
 	blind bool
 	wake  chan struct{} // Run must look again at what is due
 }
@@ -32,7 +34,7 @@ type Telemetry struct {
 type asked struct {
 	service jenner.Service
 	probe   jenner.Probe
-	target  jenner.Target // of alive checks
+	of      string // the world's service that is asked
 	next    time.Time
 	slow    bool // the last answer was right but late
 	state   jenner.ProbeState
@@ -48,14 +50,13 @@ func NewTelemetry(world *World, onState func(state jenner.ProbeState)) *Telemetr
 	if onState == nil {
 		onState = func(jenner.ProbeState) {}
 	}
-	return &Telemetry{world: world, onState: onState, wake: make(chan struct{}, 1)}
+	return &Telemetry{Now: world.now, world: world, onState: onState, of: map[string][]*asked{}, wake: make(chan struct{}, 1)}
 }
 
 // Set makes it ask the probes of these services, and whether their targets of kind sim live. Probes of other kinds than
-// answer are an error.
+// answer are an error, and so are those of another world.
 func (t *Telemetry) Set(services []jenner.Service) error {
 	var list []*asked
-	now := t.world.now()
 	for _, service := range services {
 		for i, target := range service.Targets {
 			if target.Kind != "sim" {
@@ -65,31 +66,43 @@ func (t *Telemetry) Set(services []jenner.Service) error {
 			if i > 0 {
 				name += ":" + target.Name
 			}
-			list = append(list, newAsked(service, target, jenner.Probe{Name: name, Kind: jenner.AliveProbe, Fails: 1,
-				Every: jenner.Duration(250 * time.Millisecond)}, now))
+			list = append(list, t.asking(service, target, jenner.Probe{Name: name, Kind: jenner.AliveProbe, Fails: 1,
+				Every: jenner.Duration(250 * time.Millisecond)}))
 		}
 		for _, probe := range service.Probes {
+			one := t.asking(service, jenner.Target{}, probe)
+			var written ProbeAnswer
 			if probe.Kind != "answer" {
 				return fmt.Errorf("probe %s of %s: a fake world answers probes of kind answer only, not %q", probe.Name, service.Name, probe.Kind)
 			}
-			list = append(list, newAsked(service, jenner.Target{}, probe, now))
+			if err := strict.Decode(probe.Params, &written); err != nil || written.World != t.world.id {
+				return fmt.Errorf("probe %s of %s: world %q, and this is %q: %w", probe.Name, service.Name, written.World, t.world.id, err)
+			}
+			one.of = written.of(service)
+			list = append(list, one)
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.asked = list
+	t.asked, t.of = list, map[string][]*asked{}
+	for _, one := range list {
+		t.of[one.service.Name] = append(t.of[one.service.Name], one)
+	}
+	for _, ofService := range t.of {
+		slices.SortStableFunc(ofService, func(a, b *asked) int { return strings.Compare(a.probe.Name, b.probe.Name) })
+	}
 	t.again()
 	return nil
 }
 
-func newAsked(service jenner.Service, target jenner.Target, probe jenner.Probe, now time.Time) *asked {
+func (t *Telemetry) asking(service jenner.Service, target jenner.Target, probe jenner.Probe) *asked {
 	probe.Every = jenner.Duration(probe.Every.Or(time.Second))
 	if probe.Fails == 0 {
 		probe.Fails = 2
 	}
-	return &asked{service: service, probe: probe, target: target, next: now, state: jenner.ProbeState{
+	return &asked{service: service, probe: probe, of: target.Name, next: t.world.now(), state: jenner.ProbeState{
 		Service: service.Name, Name: probe.Name, Kind: probe.Kind, Target: target.Ref(), Status: jenner.ProbeUnknown,
-		Since: now, Every: probe.Every.Std()}}
+		Since: t.Now(), Every: probe.Every.Std()}}
 }
 
 // Blind makes it ask nothing, so that all states grow old; false lets it see again.
@@ -104,10 +117,8 @@ func (t *Telemetry) Blind(blind bool) {
 func (t *Telemetry) AskNow(service string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, one := range t.asked {
-		if one.state.Service == service {
-			one.next = t.world.now()
-		}
+	for _, one := range t.of[service] {
+		one.next = t.world.now()
 	}
 	t.again()
 }
@@ -137,21 +148,33 @@ func (t *Telemetry) Run(ctx context.Context) {
 
 // rest is how long no probe will be due.
 func (t *Telemetry) rest() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	rest := idle
-	for _, one := range t.asked {
-		if !t.blind {
-			rest = min(rest, max(0, one.next.Sub(t.world.now())))
-		}
+	if next, any := t.Next(); any {
+		rest = min(rest, max(0, next.Sub(t.world.now())))
 	}
 	return rest
 }
 
-// Look asks each probe that is due by now, and tells what it heard.
-func (t *Telemetry) Look(ctx context.Context) {
+// Next is when the next probe is due, by the world's clock; false where none is.
+func (t *Telemetry) Next() (time.Time, bool) {
 	t.mu.Lock()
-	now := t.world.now()
+	defer t.mu.Unlock()
+	if t.blind || len(t.asked) == 0 {
+		return time.Time{}, false
+	}
+	next := t.asked[0].next
+	for _, one := range t.asked {
+		if one.next.Before(next) {
+			next = one.next
+		}
+	}
+	return next, true
+}
+
+// Look asks each probe that is due by now, and tells what it heard.
+func (t *Telemetry) Look(context.Context) {
+	t.mu.Lock()
+	now, stamp := t.world.now(), t.Now()
 	var heard []jenner.ProbeState
 	for _, one := range t.asked {
 		if t.blind || one.next.After(now) {
@@ -161,7 +184,7 @@ func (t *Telemetry) Look(ctx context.Context) {
 		if !one.next.After(now) {
 			one.next = now.Add(one.probe.Every.Std()) // times that were missed are not made up for
 		}
-		one.answer(ctx, now, t.world)
+		one.answer(stamp, t.world)
 		heard = append(heard, one.state)
 	}
 	t.mu.Unlock()
@@ -171,8 +194,8 @@ func (t *Telemetry) Look(ctx context.Context) {
 }
 
 // answer puts the question and counts the answer.
-func (a *asked) answer(ctx context.Context, now time.Time, world *World) {
-	late, err := a.ask(ctx, world)
+func (a *asked) answer(now time.Time, world *World) {
+	late, err := a.ask(world)
 	slow := err == nil && a.probe.Slow > 0 && late > a.probe.Slow.Std()
 	state := &a.state
 	if ok := err == nil; ok != state.LastOK || slow != a.slow || state.At.IsZero() {
@@ -195,18 +218,11 @@ func (a *asked) answer(ctx context.Context, now time.Time, world *World) {
 	}
 }
 
-func (a *asked) ask(ctx context.Context, world *World) (time.Duration, error) {
+func (a *asked) ask(world *World) (time.Duration, error) {
 	if a.probe.Kind == jenner.AliveProbe {
-		if result := (&ProbeAlive{}).Probe(ctx, telemetry.ProbeCall{Service: a.service, Target: a.target}); result.Outcome != telemetry.OK {
-			return 0, errors.New(result.Message)
-		}
-		return 0, nil
+		return 0, world.gone(a.of)
 	}
-	var written ProbeAnswer
-	if err := strict.Decode(a.probe.Params, &written); err != nil {
-		return 0, err
-	}
-	late, err := world.Ask(written.of(a.service))
+	late, err := world.Ask(a.of)
 	if limit := a.probe.Timeout.Or(min(time.Second, a.probe.Every.Std())); err == nil && late > limit {
 		return limit, fmt.Errorf("no answer within %s", limit)
 	}
@@ -223,7 +239,7 @@ func (t *Telemetry) Query(ctx context.Context, promql string) (jenner.Answer, er
 	if !known {
 		return jenner.Answer{}, nil
 	}
-	return jenner.Answer{Samples: []jenner.Sample{{Value: value, At: t.world.now()}}}, nil
+	return jenner.Answer{Samples: []jenner.Sample{{Value: value, At: t.Now()}}}, nil
 }
 
 // HasData tells whether the world has an answer to the question.
@@ -236,8 +252,8 @@ func (t *Telemetry) HasData(ctx context.Context, promql string) (bool, error) {
 func (t *Telemetry) Probe(service, name string) (jenner.ProbeState, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, one := range t.asked {
-		if one.state.Service == service && one.state.Name == name {
+	for _, one := range t.of[service] {
+		if one.state.Name == name {
 			return one.state, true
 		}
 	}
@@ -248,12 +264,9 @@ func (t *Telemetry) Probe(service, name string) (jenner.ProbeState, bool) {
 func (t *Telemetry) Probes(service string) []jenner.ProbeState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var states []jenner.ProbeState
-	for _, one := range t.asked {
-		if one.state.Service == service {
-			states = append(states, one.state)
-		}
+	states := make([]jenner.ProbeState, 0, len(t.of[service]))
+	for _, one := range t.of[service] {
+		states = append(states, one.state)
 	}
-	slices.SortFunc(states, func(a, b jenner.ProbeState) int { return strings.Compare(a.Name, b.Name) })
 	return states
 }

@@ -16,6 +16,14 @@ import (
 // World is a fake world. It is safe for concurrent use. It has no goroutine of its own: what is to happen later happens
 // at the first look at the world after that time, whoever looks.
 type World struct {
+	// Wait, where it is set, is how an effect that takes time lets it pass: it returns nil after d, which is negative for
+	// an effect that never ends, and the cause of ctx's end where that comes first. It is set before the first effect.
+	// Where it is nil a timer waits.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Noted, where it is set, hears of each effect at once. It is called with the world locked, so that it must not look
+	// at the world. It is set before the first effect.
+	Noted func(effect Effect)
+
 	id  string
 	now func() time.Time
 
@@ -33,6 +41,7 @@ type service struct {
 	alive, hung bool
 	generation  int // counts starts
 	startedAt   time.Time
+	by          string // the key of the action that started or ended it last; empty: somebody else, or an accident
 	needs       []need
 	knobs       map[string]string
 }
@@ -172,7 +181,7 @@ func (w *World) Kill(name string) {
 
 // end ends a service; one with the knob returns comes back by itself.
 func (w *World) end(name string, one *service) {
-	one.alive, one.hung = false, false
+	one.alive, one.hung, one.by = false, false, ""
 	back, generation := one.duration(KnobReturns), one.generation
 	if back > 0 {
 		w.later = append(w.later, planned{w.now().Add(back), func(w *World) {
@@ -185,7 +194,7 @@ func (w *World) end(name string, one *service) {
 }
 
 func (w *World) begin(one *service) {
-	one.alive, one.hung, one.startedAt = true, false, w.now()
+	one.alive, one.hung, one.startedAt, one.by = true, false, w.now(), ""
 	one.generation++
 }
 
@@ -268,6 +277,19 @@ func (s *service) mood() string {
 	return "running"
 }
 
+// gone is an error where a service does not live.
+func (w *World) gone(name string) error {
+	defer w.lock()()
+	one, err := w.service(name)
+	if err == nil && !one.alive {
+		err = errGone
+	}
+	return err
+}
+
+// errGone is what there is to say about a service that does not live.
+var errGone = errors.New("it is gone")
+
 // Generation counts how often a service was started, its first start included.
 func (w *World) Generation(name string) int {
 	defer w.lock()()
@@ -347,7 +369,11 @@ func (w *World) Effects() []Effect {
 }
 
 func (w *World) note(what, service, key string) {
-	w.effects = append(w.effects, Effect{w.now(), what, service, key})
+	effect := Effect{w.now(), what, service, key}
+	w.effects = append(w.effects, effect)
+	if w.Noted != nil {
+		w.Noted(effect)
+	}
 }
 
 // Busy tells whether an effect on the service is under way.
@@ -357,7 +383,7 @@ func (w *World) Busy(name string) bool {
 }
 
 // start is how an action starts a service: it may take long, fail for a passing reason, or never end.
-func (w *World) start(ctx context.Context, name string) error {
+func (w *World) start(ctx context.Context, name, key string) error {
 	unlock := w.lock()
 	one, err := w.service(name)
 	if err != nil {
@@ -372,13 +398,33 @@ func (w *World) start(ctx context.Context, name string) error {
 	takes, stuck := one.duration(KnobStartTakes), one.is(KnobStuck)
 	w.busy[name]++
 	unlock()
-	err = wait(ctx, takes, stuck)
+	err = w.pass(ctx, takes, stuck)
 	defer w.lock()()
 	w.busy[name]--
 	if err == nil {
 		w.begin(one)
+		one.by = key
 	}
 	return err
+}
+
+// did tells whether the action with that key was the last to start or end a service.
+func (w *World) did(name, key string) bool {
+	defer w.lock()()
+	return w.must(name).by == key
+}
+
+// pass lets the time pass that an effect takes.
+func (w *World) pass(ctx context.Context, takes time.Duration, ever bool) error {
+	switch {
+	case w.Wait == nil || ctx.Err() != nil:
+		return wait(ctx, takes, ever)
+	case ever:
+		return w.Wait(ctx, -1)
+	case takes == 0:
+		return nil
+	}
+	return w.Wait(ctx, takes)
 }
 
 // wait is for a time, or for ever; an end of ctx ends it.

@@ -16,7 +16,8 @@ func (s *Store) AppendAudit(ctx context.Context, entries ...jenner.AuditEntry) e
 	return s.change(ctx, "writing the audit log", func(t *tx) error { return t.audit(entries...) })
 }
 
-// AuditEntries gives up to limit entries of the audit log with an index of at least from, in order.
+// AuditEntries gives up to limit entries of the audit log with an index of at least from, in order. Each is held against
+// its hash; that the hashes are those that were signed is for VerifyAudit.
 func (s *Store) AuditEntries(ctx context.Context, from int64, limit int) ([]jenner.AuditEntry, error) {
 	stored, err := auditReader{s, ctx, s}.Entries(from, limit)
 	if err != nil {
@@ -24,6 +25,13 @@ func (s *Store) AuditEntries(ctx context.Context, from int64, limit int) ([]jenn
 	}
 	entries := make([]jenner.AuditEntry, len(stored))
 	for i, one := range stored {
+		hashes, err := auditReader{s, ctx, s}.ReadHashes([]int64{tlog.StoredHashIndex(0, one.Index)})
+		if err == nil && hashes[0] != tlog.RecordHash(one.Data) {
+			err = errDamaged
+		}
+		if err != nil {
+			return nil, s.explain(fmt.Sprintf("reading audit entry %d", one.Index), err)
+		}
 		if entries[i], err = audit.Decode(one.Data); err != nil {
 			return nil, s.explain(fmt.Sprintf("reading audit entry %d", one.Index), err)
 		}
@@ -31,13 +39,17 @@ func (s *Store) AuditEntries(ctx context.Context, from int64, limit int) ([]jenn
 	return entries, nil
 }
 
-// VerifyAudit checks the whole audit log, as audit.Verify does, while others may go on writing.
+// VerifyAudit checks the whole audit log, as audit.Verify does, and then the database that it is in, as Check does, while
+// others may go on writing.
 func (s *Store) VerifyAudit(ctx context.Context) (audit.Report, error) {
 	var report audit.Report
 	err := s.snapshot(ctx, "verifying the audit log", func(r audit.Reader) (err error) {
 		report, err = audit.Verify(r, s.verifier)
 		return err
 	})
+	if err == nil {
+		err = s.Check(ctx)
+	}
 	return report, err
 }
 
@@ -58,7 +70,11 @@ func (s *Store) snapshot(ctx context.Context, what string, look func(audit.Reade
 		return s.explain(what, cause(ctx, err))
 	}
 	defer func() { _ = view.Rollback() }() // it only read
-	return look(auditReader{s, ctx, view})
+	err = look(auditReader{s, ctx, view})
+	if tampered := new(audit.Tampered); errors.As(err, &tampered) {
+		return s.explain(what, err) // which database it is, where there is more than one
+	}
+	return err
 }
 
 // auditReader fulfils audit.Reader.

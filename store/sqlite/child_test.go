@@ -31,6 +31,8 @@ const (
 	jobLock     = "hold the lock until killed"
 	jobFull     = "run into a full disk and out of it again"
 	jobStranger = "open as a user without rights"
+	jobFill     = "store some of everything and wait to be killed"
+	jobReadOnly = "commit until the disk is read-only"
 )
 
 func child(job string) int {
@@ -50,6 +52,12 @@ func child(job string) int {
 		case jobLock:
 			fmt.Println("locked")
 			_, err = io.Copy(io.Discard, os.Stdin) // until killed
+		case jobFill:
+			err = fill(store)
+			fmt.Println("filled", err)
+			_, err = io.Copy(io.Discard, os.Stdin) // until killed
+		case jobReadOnly:
+			err = turnReadOnly(store, dir)
 		}
 		err = errors.Join(err, store.Close())
 	}

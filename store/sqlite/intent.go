@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -119,30 +120,30 @@ func (t *tx) putIntent(intent jenner.Intent) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO intents (key, at, state, body) VALUES (?, ?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET at = excluded.at, state = excluded.state, body = excluded.body`,
-		intent.Key, stamp(intent.At), string(intent.State), body)
+	return t.exec(`INSERT INTO intents (key, by, at, ended, state, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET ended = excluded.ended, state = excluded.state, body = excluded.body, sum = excluded.sum`,
+		intent.Key, intent.By, stamp(intent.At), stamp(endOf(intent)), string(intent.State), body, bodySum(body))
+}
+
+// endOf is when a finished intent ended; where that was not said, when it began.
+func endOf(intent jenner.Intent) time.Time {
+	if intent.State != jenner.IntentIntended && intent.EndedAt.IsZero() {
+		return intent.At
+	}
+	return intent.EndedAt
 }
 
 func (t *tx) intent(key string) (jenner.Intent, error) {
-	var body []byte
-	err := t.row("SELECT body FROM intents WHERE key = ?", key).Scan(&body)
+	intent, err := scanBody[jenner.Intent](t.row("SELECT body, sum FROM intents WHERE key = ?", key))
 	if errors.Is(err, sql.ErrNoRows) {
 		return jenner.Intent{}, fmt.Errorf("intent %s: %w", key, jenner.ErrNotFound)
 	}
-	if err != nil {
-		return jenner.Intent{}, err
-	}
-	var intent jenner.Intent
-	if err := json.Unmarshal(body, &intent); err != nil {
-		return intent, fmt.Errorf("intent %s is not the JSON that was written: %w", key, err)
-	}
-	return intent, nil
+	return intent, err
 }
 
 // Intent gives the intent with that key; the error wraps jenner.ErrNotFound where there is none.
 func (s *Store) Intent(ctx context.Context, key string) (jenner.Intent, error) {
-	found, err := bodies[jenner.Intent](ctx, s, "reading intent "+key, "SELECT body FROM intents WHERE key = ?", key)
+	found, err := bodies[jenner.Intent](ctx, s, "reading intent "+key, "SELECT body, sum FROM intents WHERE key = ?", key)
 	if err != nil {
 		return jenner.Intent{}, err
 	}
@@ -155,5 +156,5 @@ func (s *Store) Intent(ctx context.Context, key string) (jenner.Intent, error) {
 // OpenIntents gives the intents without a result, the oldest first: after a crash, what may or may not have happened.
 func (s *Store) OpenIntents(ctx context.Context) ([]jenner.Intent, error) {
 	return bodies[jenner.Intent](ctx, s, "reading the open intents",
-		"SELECT body FROM intents WHERE state = 'intended' ORDER BY at, rowid")
+		"SELECT body, sum FROM intents WHERE state = 'intended' ORDER BY at, rowid")
 }

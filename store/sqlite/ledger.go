@@ -2,10 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -26,90 +25,68 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`INSERT INTO ledger (id, service, at, until, body) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET service = excluded.service, at = excluded.at, until = excluded.until, body = excluded.body`,
-			entry.ID, entry.Service, stamp(entry.At), stamp(entry.Until), body); err != nil {
+		if err := t.exec(`INSERT INTO ledger (id, kind, service, policy, runbook, at, until, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, service = excluded.service, policy = excluded.policy,
+				runbook = excluded.runbook, at = excluded.at, until = excluded.until, body = excluded.body, sum = excluded.sum`,
+			entry.ID, string(entry.Kind), entry.Service, entry.Policy, entry.Runbook, stamp(entry.At), stamp(entry.Until), body, bodySum(body)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Ledger gives the entries from since on, and every earlier one that is still held, the oldest first.
+// holding is what still holds its target at a time, as jenner.LedgerEntry.Holds says it. It is two conditions, for an
+// index answers each of them and not both together. What is found is sorted by +at: without the plus SQLite would rather
+// read the whole ledger in the order of its times than sort a few rows.
+const holding = "(kind <> 'health' AND until = 0) OR (kind <> 'health' AND until > ?)"
+
+// checkCaps refuses what would take more than is allowed. It counts within the transaction, which also sees the changes
+// that are stored together with this one: two of them never pass each other.
+func (t *tx) checkCaps(change jenner.Change) error {
+	if len(change.Caps) == 0 {
+		return nil
+	}
+	rows, err := t.query("SELECT body, sum FROM ledger WHERE "+holding, from(change.Record.Updated))
+	if err != nil {
+		return err
+	}
+	held, err := readBodies[jenner.LedgerEntry](rows)
+	if err != nil {
+		return err
+	}
+	return jenner.CheckCaps(change.Caps, held, change.Ledger, change.Record.Updated)
+}
+
+// Ledger gives the entries from since on, and every earlier one that held its target after since or still does, the
+// oldest first.
 func (s *Store) Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error) {
 	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
-		"SELECT body FROM ledger WHERE at >= ? OR until = 0 ORDER BY at, rowid", from(since))
+		"SELECT body, sum FROM ledger WHERE at >= ? OR "+holding+" ORDER BY +at, rowid", from(since), from(since))
 }
 
-// LedgerOf gives the entries of one service from since on, and every entry that is still held, of whatever service, the
-// oldest first. It is what a decision about that service needs, however much else the ledger holds.
-func (s *Store) LedgerOf(ctx context.Context, service string, since time.Time) ([]jenner.LedgerEntry, error) {
+// LedgerOf gives the entries of one service from since on, and every entry of whatever service that holds its target at
+// now, the oldest first. It is what a decision about that service needs, however much else the ledger holds.
+func (s *Store) LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error) {
 	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
-		"SELECT body FROM ledger WHERE (service = ? AND at >= ?) OR until = 0 ORDER BY at, rowid", service, from(since))
+		"SELECT body, sum FROM ledger WHERE (service = ? AND at >= ?) OR "+holding+" ORDER BY +at, rowid", service, from(since), from(now))
 }
 
-func (t *tx) putOutcomes(outcomes []jenner.Outcome) error {
-	for _, outcome := range outcomes {
-		outcome.At = outcome.At.UTC()
-		body, err := text(outcome)
-		if err != nil {
-			return err
-		}
-		if err := t.exec("INSERT INTO outcomes (at, body) VALUES (?, ?)", stamp(outcome.At), body); err != nil {
-			return err
-		}
+// LedgerOfRunbook gives the newest entries of kind action of a runbook, on whatever service, at most limit of them, the
+// oldest first.
+func (s *Store) LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error) {
+	if limit < 0 {
+		return nil, jenner.Permanent(fmt.Errorf("a limit of %d entries of the ledger", limit), "")
 	}
-	return nil
+	found, err := bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
+		"SELECT body, sum FROM ledger WHERE kind = 'action' AND runbook = ? ORDER BY at DESC, rowid DESC LIMIT ?", runbook, limit)
+	slices.Reverse(found)
+	return found, err
 }
 
-// Outcomes gives how incidents ended, from since on, the oldest first.
-func (s *Store) Outcomes(ctx context.Context, since time.Time) ([]jenner.Outcome, error) {
-	return bodies[jenner.Outcome](ctx, s, "reading the outcomes",
-		"SELECT body FROM outcomes WHERE at >= ? ORDER BY at, n", from(since))
-}
-
-func (t *tx) putProofs(proofs []jenner.Proof) error {
-	for _, proof := range proofs {
-		proof.At = proof.At.UTC()
-		body, err := text(proof)
-		if err != nil {
-			return err
-		}
-		if err := t.exec("INSERT INTO proofs (at, body) VALUES (?, ?)", stamp(proof.At), body); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Proofs gives every verdict that was kept, the oldest first.
-func (s *Store) Proofs(ctx context.Context) ([]jenner.Proof, error) {
-	return bodies[jenner.Proof](ctx, s, "reading the proofs", "SELECT body FROM proofs ORDER BY at, n")
-}
-
-// bodies gives the values in the one column of a query.
-func bodies[T any](ctx context.Context, s *Store, what, query string, args ...any) ([]T, error) {
-	var values []T
-	err := s.ask(ctx, s, what, func(row *sql.Rows) error {
-		var body []byte
-		if err := row.Scan(&body); err != nil {
-			return err
-		}
-		var value T
-		if err := json.Unmarshal(body, &value); err != nil {
-			return fmt.Errorf("a stored %T is not the JSON that was written: %w", value, err)
-		}
-		values = append(values, value)
-		return nil
-	}, query, args...)
-	return values, err
-}
-
-// from is the lower bound of a time column: the zero time, which is stored as a number in the middle, means 'from the
-// beginning'.
-func from(since time.Time) any {
-	if since.IsZero() {
-		return stamp(earliest)
-	}
-	return stamp(since)
+// LedgerOfPolicy gives the entries of kinds action and touch of a policy from since on, and every earlier one that held
+// its target after since or still does, the oldest first.
+func (s *Store) LedgerOfPolicy(ctx context.Context, policy string, since time.Time) ([]jenner.LedgerEntry, error) {
+	const of = "kind IN ('action', 'touch') AND policy = ?1"
+	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger", "SELECT body, sum FROM ledger WHERE ("+of+" AND at >= ?2) OR ("+
+		of+" AND until = 0) OR ("+of+" AND until > ?2) ORDER BY +at, rowid", policy, from(since))
 }

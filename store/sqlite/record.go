@@ -19,12 +19,19 @@ type ListFilter = struct {
 	Limit    int       // at most so many; 0: all
 }
 
-const recordColumns = "line, id, subject, phase, version, due, wait, ended, created, updated, state"
+const recordColumns = "line, id, subject, phase, version, due, wait, ended, created, updated, state, sum"
 
 func scanRecord(row scanner) (jenner.Record, error) {
 	var r jenner.Record
-	err := row.Scan(&r.Line, &r.ID, &r.Subject, &r.Phase, &r.Version, (*stamp)(&r.Due), &r.Wait, &r.Ended,
-		(*stamp)(&r.Created), (*stamp)(&r.Updated), (*[]byte)(&r.State))
+	var sum int64
+	if err := row.Scan(&r.Line, &r.ID, &r.Subject, &r.Phase, &r.Version, (*stamp)(&r.Due), &r.Wait, &r.Ended,
+		(*stamp)(&r.Created), (*stamp)(&r.Updated), (*[]byte)(&r.State), &sum); err != nil {
+		return r, err
+	}
+	written, err := recordSum(r)
+	if err == nil && sum != written {
+		err = fmt.Errorf("%w: the record %s %s", errDamaged, r.Line, r.ID)
+	}
 	return r, err
 }
 
@@ -47,7 +54,9 @@ func (s *Store) Load(ctx context.Context, line, id string) (jenner.Record, error
 
 // Commit stores all of a change or nothing; when it returns without an error the change is synced to disk. The error
 // wraps jenner.ErrConflict where the record's version is not the stored one, and where the stored record has ended:
-// nothing changes an ended record any more. When a record was created is kept from its first commit.
+// nothing changes an ended record any more. It wraps jenner.ErrTaken where the change's ledger entries, together with
+// what others hold at Record.Updated, would come to more than its caps allow. When a record was created is kept from its
+// first commit.
 //
 // After an error of the disk itself (not of the context, and not a conflict) the change was not acknowledged, but may
 // be found after a crash; Load tells.
@@ -63,10 +72,12 @@ func (s *Store) Commit(ctx context.Context, change jenner.Change) error {
 			return err
 		}
 		for _, entry := range change.Timeline {
-			if err := t.exec("INSERT INTO timeline (record, at, phase, kind, text, data) VALUES (?, ?, ?, ?, ?, ?)",
-				row, stamp(entry.At), string(entry.Phase), entry.Kind, entry.Text, blob(entry.Data)); err != nil {
+			if err := t.putEntry(row, entry); err != nil {
 				return err
 			}
+		}
+		if err := t.checkCaps(change); err != nil {
+			return err
 		}
 		// One after the other, and no further after an error: SQLite may have rolled the transaction back by itself, and
 		// a statement after that would be stored alone.
@@ -79,24 +90,42 @@ func (s *Store) Commit(ctx context.Context, change jenner.Change) error {
 		if err := t.putProofs(change.Proofs); err != nil {
 			return err
 		}
+		if err := t.putJudgements(change.Judgements); err != nil {
+			return err
+		}
 		return t.audit(change.Audit...)
 	})
 }
 
 // putRecord creates or replaces a record whose version is the stored one, and gives its row number.
 func (t *tx) putRecord(r jenner.Record) (row int64, err error) {
+	next := r
+	next.Version++
+	sum, err := recordSum(next)
+	if err != nil {
+		return 0, err
+	}
 	if r.Version == 0 {
-		err = t.row("INSERT INTO records ("+recordColumns+") VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING n",
-			r.Line, r.ID, r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Created), stamp(r.Updated), blob(r.State)).Scan(&row)
+		err = t.row("INSERT INTO records ("+recordColumns+") VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING n",
+			r.Line, r.ID, r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Created), stamp(r.Updated), blob(r.State), sum).Scan(&row)
 	} else {
-		err = t.row(`UPDATE records SET subject = ?, phase = ?, version = version + 1, due = ?, wait = ?, ended = ?, updated = ?, state = ?
+		err = t.row(`UPDATE records SET subject = ?, phase = ?, version = version + 1, due = ?, wait = ?, ended = ?, updated = ?, state = ?, sum = ?
 			WHERE line = ? AND id = ? AND version = ? AND ended = 0 RETURNING n`,
-			r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Updated), blob(r.State), r.Line, r.ID, r.Version).Scan(&row)
+			r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Updated), blob(r.State), sum, r.Line, r.ID, r.Version).Scan(&row)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, t.conflict(r)
 	}
 	return row, err
+}
+
+func (t *tx) putEntry(record int64, entry jenner.Entry) error {
+	sum, err := entrySum(entry)
+	if err != nil {
+		return err
+	}
+	return t.exec("INSERT INTO timeline (record, at, phase, kind, text, data, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		record, stamp(entry.At), string(entry.Phase), entry.Kind, entry.Text, blob(entry.Data), sum)
 }
 
 // conflict says what is stored instead of the version that was read.
@@ -176,10 +205,17 @@ func (s *Store) Timeline(ctx context.Context, line, id string) ([]jenner.Entry, 
 	var entries []jenner.Entry
 	err := s.ask(ctx, s, "reading the timeline of "+line+" "+id, func(row *sql.Rows) error {
 		var entry jenner.Entry
-		err := row.Scan((*stamp)(&entry.At), &entry.Phase, &entry.Kind, &entry.Text, (*[]byte)(&entry.Data))
+		var sum int64
+		if err := row.Scan((*stamp)(&entry.At), &entry.Phase, &entry.Kind, &entry.Text, (*[]byte)(&entry.Data), &sum); err != nil {
+			return err
+		}
 		entries = append(entries, entry)
+		written, err := entrySum(entry)
+		if err == nil && sum != written {
+			err = fmt.Errorf("%w: entry %d", errDamaged, len(entries))
+		}
 		return err
-	}, `SELECT t.at, t.phase, t.kind, t.text, t.data FROM timeline t JOIN records r ON r.n = t.record
+	}, `SELECT t.at, t.phase, t.kind, t.text, t.data, t.sum FROM timeline t JOIN records r ON r.n = t.record
 		WHERE r.line = ? AND r.id = ? ORDER BY t.n`, line, id)
 	return entries, err
 }

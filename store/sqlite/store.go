@@ -94,6 +94,9 @@ func (s *Store) openWriting(lock bool) error {
 		return err
 	}
 	defer release()
+	if err := checkLog(s.path); err != nil {
+		return s.explain("opening", err)
+	}
 	db, err := openDatabase(s.path, writing)
 	if err != nil {
 		return s.explain("opening", err)
@@ -103,6 +106,9 @@ func (s *Store) openWriting(lock bool) error {
 		return s.explain("opening", err)
 	}
 	if s.pool, err = openDatabase(s.path, reading); err != nil {
+		return s.explain("opening", err)
+	}
+	if err := s.checkAtOpening(lock); err != nil {
 		return s.explain("opening", err)
 	}
 	signer, err := audit.OpenSigner(s.dir, signerName)
@@ -119,13 +125,18 @@ func (s *Store) openWriting(lock bool) error {
 
 // checkHead refuses to go on with a log whose head this key has not signed: the next head would cover up what is wrong.
 func (s *Store) checkHead() error {
-	signed, err := auditReader{s, context.Background(), s.pool}.Head()
+	reader := auditReader{s, context.Background(), s.pool}
+	signed, err := reader.Head()
 	if err != nil || signed == nil {
 		return err
 	}
-	if _, err := audit.OpenHead(signed, s.verifier); err != nil {
+	head, err := audit.OpenHead(signed, s.verifier)
+	if err != nil {
 		return jenner.ForHuman(fmt.Errorf("%s is not written to: %w", s.path, err),
 			"if the keys were lost, move the whole data directory away to begin a new one")
+	}
+	if err := checkTree(head, reader); err != nil {
+		return s.explain("opening", err)
 	}
 	return nil
 }
@@ -135,7 +146,10 @@ func (s *Store) openReadOnly() error {
 		return jenner.Permanent(fmt.Errorf("there is no database to read: %w", err),
 			"name the data directory of a jenner that has run, with --data")
 	}
-	var err error
+	err := checkLog(s.path)
+	if err != nil {
+		return s.explain("opening", err)
+	}
 	if s.pool, err = openDatabase(s.path, onlyReading); err != nil {
 		return s.explain("opening", err)
 	}

@@ -18,7 +18,7 @@ func (s *Store) PutValue(ctx context.Context, key string, value []byte) error {
 		value = []byte{}
 	}
 	return s.change(ctx, "keeping value "+key, func(t *tx) error {
-		return t.exec("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, value)
+		return t.exec("INSERT OR REPLACE INTO settings (key, value, sum) VALUES (?, ?, ?)", key, value, bodySum(value))
 	})
 }
 
@@ -28,8 +28,15 @@ func (s *Store) Value(ctx context.Context, key string) ([]byte, error) {
 	known := false
 	err := s.ask(ctx, s, "reading value "+key, func(row *sql.Rows) error {
 		known = true
-		return row.Scan(&value)
-	}, "SELECT value FROM settings WHERE key = ?", key)
+		var sum int64
+		if err := row.Scan(&value, &sum); err != nil {
+			return err
+		}
+		if sum != bodySum(value) {
+			return errDamaged
+		}
+		return nil
+	}, "SELECT value, sum FROM settings WHERE key = ?", key)
 	if err == nil && !known {
 		err = fmt.Errorf("value %s: %w", key, jenner.ErrNotFound)
 	}

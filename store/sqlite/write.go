@@ -202,12 +202,21 @@ func (w *writer) statement(query string) (*sql.Stmt, error) {
 }
 
 func (w *writer) exec(query string, args ...any) error {
+	_, err := w.count(query, args...)
+	return err
+}
+
+// count runs a statement and gives how many rows it changed.
+func (w *writer) count(query string, args ...any) (int64, error) {
 	statement, err := w.statement(query)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = statement.Exec(args...)
-	return err
+	done, err := statement.Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
 }
 
 func (w *writer) row(query string, args ...any) scanner {
@@ -216,6 +225,15 @@ func (w *writer) row(query string, args ...any) scanner {
 		return failed{err}
 	}
 	return statement.QueryRow(args...)
+}
+
+// query must be read to its end, or closed, before the next statement.
+func (w *writer) query(query string, args ...any) (*sql.Rows, error) {
+	statement, err := w.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	return statement.Query(args...)
 }
 
 // scanner is one row, or why there is none.

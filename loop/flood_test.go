@@ -1,0 +1,258 @@
+package loop_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/detect"
+	"github.com/jenner-heal/jenner/line"
+	"github.com/jenner-heal/jenner/loop"
+	"github.com/jenner-heal/jenner/notify"
+	"github.com/jenner-heal/jenner/store/sqlite"
+)
+
+// flood is the whole line of an incident over a real store, in real time, with everything taken away that takes time by
+// itself: alerts are put onto the board by hand, and the one action, which the world answers by resolving the alert,
+// does nothing else.
+type flood struct {
+	docs   *jenner.Documents
+	store  *sqlite.Store
+	board  *detect.Board
+	world  *loop.World
+	intake *loop.Intake
+	runner *line.Runner
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu    sync.Mutex
+	hold  *jenner.Hold
+	fired map[string]time.Time // by service
+	acted []time.Duration      // from the alert to the first intent
+	pages []string
+	ended map[jenner.Phase]int
+	end   chan string // services whose incident has ended
+	begun chan string // services whose first intent was written, where somebody asks for it
+}
+
+// still is a telemetry that sees nothing; all there is are alerts.
+type still struct{}
+
+func (still) Query(context.Context, string) (jenner.Answer, error) { return jenner.Answer{}, nil }
+func (still) Probe(string, string) (jenner.ProbeState, bool)       { return jenner.ProbeState{}, false }
+func (still) Probes(string) []jenner.ProbeState                    { return nil }
+
+// settle is the action that does nothing but what it is told: the trouble is over.
+type settle struct{ board *detect.Board }
+
+func (s settle) Do(_ context.Context, call act.Call) (act.Result, error) {
+	for _, alert := range s.board.Firing(call.Service.Name) {
+		alert.Status = jenner.Resolved
+		alert.SeenAt, alert.EndsAt = time.Time{}, time.Time{}
+		s.board.Put(alert)
+	}
+	return act.Result{Summary: "settled", Changed: true}, nil
+}
+
+func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
+	tb.Helper()
+	f := &flood{docs: docs, fired: map[string]time.Time{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
+	var err error
+	if f.store, err = sqlite.Open(tb.TempDir(), sqlite.Options{Lock: true}); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel, f.board = cancel, detect.NewBoard(time.Now)
+	logger := slog.New(slog.DiscardHandler)
+	executor := &act.Executor{Journal: journal{f.store, f}, Now: time.Now, Held: f.held}
+	f.world = &loop.World{Store: f.store, Docs: func() *jenner.Documents { return f.docs }, Telemetry: still{}, Board: f.board,
+		AskNow: func(string) {}, Holds: f.holds, Notify: f.notify, Now: time.Now, Started: time.Now(), Logger: logger,
+		Steady: func(context.Context, jenner.Service) []jenner.Check { return nil }, Records: records(f.store)}
+	f.world.Stepper = &act.Stepper{Executor: executor, Docs: f.world.Docs, Host: func(*jenner.Incident) act.Host { return act.Host{Telemetry: still{}} },
+		Action: func(name, _ string, _ jenner.Params) (string, act.Action, error) { return name, settle{f.board}, nil }}
+	incidents := loop.Incidents(f.world)
+	incidents.Committed = f.committed
+	f.runner = line.NewRunner(workers, logger, incidents)
+	f.intake, err = loop.NewIntake(ctx, f.world, incidents, func(line, id string) { f.runner.Wake(ctx, line, id) })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f.world.Open = f.intake.Open
+	f.done.Go(func() { f.intake.Run(ctx) })
+	f.done.Go(func() { f.runner.Run(ctx) })
+	tb.Cleanup(f.stop)
+	return f
+}
+
+func (f *flood) stop() {
+	f.cancel()
+	f.done.Wait()
+	f.store.Close()
+}
+
+func records(store *sqlite.Store) func(context.Context, string, time.Time) ([]jenner.Record, error) {
+	return func(ctx context.Context, name string, since time.Time) ([]jenner.Record, error) {
+		return store.List(ctx, name, sqlite.ListFilter{OpenOnly: true, Since: since})
+	}
+}
+
+// journal sees when the first effect of an incident is intended.
+type journal struct {
+	*sqlite.Store
+	flood *flood
+}
+
+func (j journal) Begin(ctx context.Context, intent jenner.Intent) (jenner.Intent, bool, error) {
+	stored, fresh, err := j.Store.Begin(ctx, intent)
+	j.flood.mu.Lock()
+	defer j.flood.mu.Unlock()
+	if at, known := j.flood.fired[intent.Service]; known && err == nil {
+		j.flood.acted = append(j.flood.acted, time.Since(at))
+	}
+	if j.flood.begun != nil {
+		j.flood.begun <- intent.Service
+	}
+	return stored, fresh, err
+}
+
+func (f *flood) committed(change jenner.Change) {
+	f.intake.Committed(change)
+	if change.Record.Ended {
+		f.mu.Lock()
+		f.ended[change.Record.Phase]++
+		f.mu.Unlock()
+		f.end <- change.Record.Subject
+	}
+}
+
+func (f *flood) notify(_ context.Context, _ string, message notify.Message) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pages = append(f.pages, message.Service)
+	return nil
+}
+
+func (f *flood) holds() []jenner.Hold {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hold == nil {
+		return nil
+	}
+	return []jenner.Hold{*f.hold}
+}
+
+func (f *flood) held(service string) (jenner.Hold, bool) {
+	for _, hold := range f.holds() {
+		return hold, true
+	}
+	return jenner.Hold{}, false
+}
+
+// fire puts one firing alert onto the board.
+func (f *flood) fire(service, name string) {
+	f.mu.Lock()
+	if _, known := f.fired[service]; !known {
+		f.fired[service] = time.Now()
+	}
+	f.mu.Unlock()
+	f.board.Put(jenner.Alert{Name: name, Kind: jenner.AlertRule, Service: service, Status: jenner.Firing})
+}
+
+// settled forgets that a service was in trouble, so that its next alert is timed anew.
+func (f *flood) settled(service string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.fired, service)
+}
+
+// percentile gives a percentile of the times from alert to intent, in milliseconds.
+func (f *flood) percentile(p float64) float64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.acted) == 0 {
+		return 0
+	}
+	slices.Sort(f.acted)
+	return float64(f.acted[min(len(f.acted)-1, int(p*float64(len(f.acted))))]) / float64(time.Millisecond)
+}
+
+// floodDocs are services with one target each, and a policy that acts at once and never tires.
+func floodDocs(services []jenner.Service) *jenner.Documents {
+	once := jenner.Duration(time.Nanosecond)
+	return &jenner.Documents{Services: services,
+		Signatures: []jenner.Signature{{Name: "down", Cause: "down", Evidence: []jenner.EvidencePattern{{Alert: "down", Weight: 1}}}},
+		Runbooks:   []jenner.Runbook{{Name: "settle", Steps: []jenner.Step{{Name: "settle", Action: "settle"}}}},
+		Policies: []jenner.Policy{{Name: "down", IncidentType: "down", Runbooks: []string{"settle"}, Mode: jenner.ModeAuto,
+			MaxAttempts: 1 << 30, CooldownAfterAction: once, AttemptsResetAfter: once, StableFor: once,
+			Recurrence: &jenner.Recurrence{Times: 1 << 30}, CircuitBreaker: &jenner.Breaker{Failures: 1 << 20}}},
+		Limits: jenner.Limits{MaxTargetsAtOnce: 1 << 20, MaxTargetsOfService: 1 << 20}}
+}
+
+func floodService(i int, needs ...string) jenner.Service {
+	name := fmt.Sprintf("s%04d", i)
+	return jenner.Service{Name: name, Tier: 1, DependsOn: needs, Targets: []jenner.Target{{Kind: "nothing", Name: name}}}
+}
+
+// BenchmarkIncidents runs whole incidents, alert to resolved, with one action that does nothing and every commit synced.
+func BenchmarkIncidents(b *testing.B) {
+	b.Run("flood", func(b *testing.B) {
+		const atOnce = 256
+		var services []jenner.Service
+		for i := range atOnce {
+			services = append(services, floodService(i))
+		}
+		f := newFlood(b, floodDocs(services), 128)
+		begun, ended := 0, 0
+		b.ResetTimer()
+		for i := range min(atOnce, b.N) {
+			begun++
+			f.fire(services[i].Name, "down")
+		}
+		for ended < b.N {
+			service := <-f.end
+			ended++
+			f.settled(service)
+			if begun < b.N {
+				begun++
+				f.fire(service, "down")
+			}
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "incidents/s")
+		b.ReportMetric(f.percentile(0.5), "p50-ms")
+		b.ReportMetric(f.percentile(0.99), "p99-ms")
+		b.ReportMetric(0, "ns/op")
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.ended[jenner.PhaseResolved] != b.N {
+			b.Fatalf("%d incidents ended %v", b.N, f.ended)
+		}
+	})
+	b.Run("200-a-second", func(b *testing.B) {
+		var services []jenner.Service
+		for i := range 1000 {
+			services = append(services, floodService(i))
+		}
+		f := newFlood(b, floodDocs(services), 128)
+		ticker := time.NewTicker(time.Second / 200)
+		defer ticker.Stop()
+		b.ResetTimer()
+		go func() {
+			for i := range b.N {
+				<-ticker.C
+				f.fire(services[i%len(services)].Name, "down")
+			}
+		}()
+		for range b.N {
+			f.settled(<-f.end)
+		}
+		b.ReportMetric(f.percentile(0.5), "p50-ms")
+		b.ReportMetric(f.percentile(0.99), "p99-ms")
+		b.ReportMetric(0, "ns/op")
+	})
+}

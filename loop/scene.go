@@ -1,0 +1,111 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// watcher is a telemetry that remembers what it was asked and what it said.
+type watcher struct {
+	jenner.Telemetry
+	scene jenner.Scene
+	asked map[string]bool
+}
+
+// How much of a scene is kept at most.
+const (
+	maxSceneAnswers = 50
+	maxSceneSamples = 20
+	maxSceneProbes  = 200
+)
+
+func newWatcher(telemetry jenner.Telemetry, now time.Time) *watcher {
+	return &watcher{Telemetry: telemetry, scene: jenner.Scene{At: now, Answers: map[string]jenner.Answer{}}, asked: map[string]bool{}}
+}
+
+func (w *watcher) Query(ctx context.Context, promql string) (jenner.Answer, error) {
+	answer, err := w.Telemetry.Query(ctx, promql)
+	if err == nil && len(w.scene.Answers) < maxSceneAnswers {
+		kept := jenner.Answer{Samples: answer.Samples[:min(len(answer.Samples), maxSceneSamples)]}
+		w.scene.Answers[promql] = kept
+	}
+	return answer, err
+}
+
+func (w *watcher) Probe(service, name string) (jenner.ProbeState, bool) {
+	state, known := w.Telemetry.Probe(service, name)
+	if known {
+		w.keep(state)
+	}
+	return state, known
+}
+
+func (w *watcher) Probes(service string) []jenner.ProbeState {
+	states := w.Telemetry.Probes(service)
+	for _, state := range states {
+		w.keep(state)
+	}
+	return states
+}
+
+func (w *watcher) keep(state jenner.ProbeState) {
+	key := state.Service + "\x00" + state.Name + "\x00" + state.Target.String()
+	if !w.asked[key] && len(w.scene.Probes) < maxSceneProbes {
+		w.asked[key] = true
+		w.scene.Probes = append(w.scene.Probes, state)
+	}
+}
+
+// firing remembers the alerts that a diagnosis looked at.
+func (w *watcher) firing(look func(service string) []jenner.Alert) func(service string) []jenner.Alert {
+	return func(service string) []jenner.Alert {
+		alerts := look(service)
+		for _, alert := range alerts {
+			same := func(other jenner.Alert) bool { return other.Fingerprint == alert.Fingerprint }
+			if !slices.ContainsFunc(w.scene.Firing, same) && len(w.scene.Firing) < maxAlerts {
+				w.scene.Firing = append(w.scene.Firing, alert)
+			}
+		}
+		return alerts
+	}
+}
+
+// describeScene says in a line how much was looked at.
+func describeScene(scene jenner.Scene) string {
+	return fmt.Sprintf("%d alerts, %d probes and %d numbers were looked at", len(scene.Firing), len(scene.Probes), len(scene.Answers))
+}
+
+// past is the telemetry of a scene: it answers what was asked then, and nothing else.
+type past struct{ scene jenner.Scene }
+
+func (p past) Query(_ context.Context, promql string) (jenner.Answer, error) {
+	answer, known := p.scene.Answers[promql]
+	if !known {
+		return answer, fmt.Errorf("nobody asked for %s then", strings.TrimSpace(promql))
+	}
+	return answer, nil
+}
+
+func (p past) Probe(service, name string) (jenner.ProbeState, bool) {
+	for _, state := range p.scene.Probes {
+		if state.Service == service && state.Name == name {
+			return state, true
+		}
+	}
+	return jenner.ProbeState{}, false
+}
+
+func (p past) Probes(service string) []jenner.ProbeState {
+	var states []jenner.ProbeState
+	for _, state := range p.scene.Probes {
+		if state.Service == service {
+			states = append(states, state)
+		}
+	}
+	return states
+}

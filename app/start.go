@@ -47,7 +47,7 @@ func (a *App) start(ctx context.Context) error {
 		stop()
 		return err
 	}
-	a.World.Open = a.intake.Open
+	a.World.Explains = a.intake.Explains
 	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped})
 	if err := a.serve(); err != nil {
 		stop()
@@ -134,7 +134,7 @@ func (a *App) remember(ctx context.Context) error {
 // dropped counts the alerts that were lost, by reason.
 func (a *App) dropped() map[string]uint64 {
 	drops := a.World.Board.Drops()
-	return map[string]uint64{"full": drops.Full, "slow": drops.Slow, "unreadable": drops.Unreadable}
+	return map[string]uint64{"full": drops.Full, "crowded": drops.Crowded, "slow": drops.Slow, "unreadable": drops.Unreadable}
 }
 
 func (a *App) forgetNothing(ctx context.Context) error {

@@ -62,6 +62,7 @@ func TestApproval(t *testing.T) {
 		{"yes and no at one moment", approvable(nil, yes("ann"), no("ann", "")), jenner.DecideRefuse, "rejected by ann", 0, nil},
 		{"no and yes at one moment", approvable(nil, no("ann", ""), yes("ann")), jenner.DecideRefuse, "rejected by ann", 0, nil},
 		{"of tomorrow", approvable(nil, noted(yes("ann"), at(-24*time.Hour))), jenner.DecideAsk, open, 0, nil},
+		{"of a minute to come", approvable(nil, noted(yes("ann"), at(-time.Minute))), jenner.DecideAsk, open, 0, nil},
 		{"a no of tomorrow", approvable(nil, yes("bob"), noted(no("ann", ""), at(-24*time.Hour))), jenner.DecideRefuse, "rejected by ann", 0, nil},
 		{"on another request", approvable(nil, noted(yes("ann"), func(v *jenner.Vote) { v.Request = "i2/a1" })), jenner.DecideAsk, open, 0, nil},
 		{"people are named and none is known", approvable(func(in *Input) { in.Policy.Approval = &jenner.Approval{By: []string{"sre"}} }, yes("ann")),
@@ -74,6 +75,7 @@ func TestApprovalIsForOneRunOfOneRunbookAsItWas(t *testing.T) {
 	const anew = "0 of 1 have agreed; anybody may, within 30m of being asked"
 	check(t, heard, []said{
 		{"nobody was asked", asked(func(in *Input) { in.Request = jenner.Request{} }), jenner.DecideAsk, anew, 0, numbers{"expires_after": "30m"}},
+		{"a request without an id is none", asked(func(in *Input) { in.Request.ID, in.Request.Expires = "", now }), jenner.DecideAsk, anew, 0, nil},
 		{"a vote on no request", crashedBut(func(in *Input) {
 			in.Policy.Mode, in.Votes = jenner.ModeApprove, []jenner.Vote{{Person: "ann", Yes: true, At: now}}
 		}), jenner.DecideAsk, anew, 0, nil},

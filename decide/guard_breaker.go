@@ -80,6 +80,9 @@ func BreakerOf(breaker jenner.Breaker, runs []jenner.LedgerEntry, now time.Time)
 	var halfOpen time.Time // zero while it is closed
 	for _, run := range inOrder(runs) {
 		at := later(run.At, run.Until)
+		if at.After(now) {
+			at = now // it has failed, and holds its targets on until what it changed is taken back
+		}
 		switch closed := halfOpen.IsZero(); {
 		case run.Result == string(jenner.Failed):
 			if closed {

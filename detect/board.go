@@ -12,6 +12,8 @@ import (
 const (
 	// DefaultLimit is how many alerts a board holds, firing and resolved together.
 	DefaultLimit = 10000
+	// LimitOfService is how many firing alerts of one service a board holds, so that one service alone never fills it.
+	LimitOfService = 1000
 	// RememberResolved is how long a resolved alert can still be found.
 	RememberResolved = 10 * time.Minute
 )
@@ -19,6 +21,7 @@ const (
 // Drops says how many alerts a board lost, and why.
 type Drops struct {
 	Full       uint64 `json:"full"`       // new alerts, for the board was full of firing ones
+	Crowded    uint64 `json:"crowded"`    // new alerts, for too many of the same service fire already
 	Slow       uint64 `json:"slow"`       // status changes that a slow subscriber did not take in time
 	Unreadable uint64 `json:"unreadable"` // alerts that were neither firing nor resolved
 }
@@ -110,6 +113,10 @@ func (b *Board) fire(alert, before jenner.Alert, known, tell bool, now time.Time
 			alert.SeenAt = before.SeenAt
 		}
 		b.alerts[alert.Fingerprint] = alert
+		return
+	}
+	if len(b.firing[alert.Service]) >= LimitOfService {
+		b.drops.Crowded++
 		return
 	}
 	if !known && !b.room() {
@@ -285,7 +292,7 @@ func (b *Board) Subscribe(buffer int) (<-chan jenner.Alert, func()) {
 // Dropped is how many alerts and changes were lost, whatever the reason.
 func (b *Board) Dropped() uint64 {
 	drops := b.Drops()
-	return drops.Full + drops.Slow + drops.Unreadable
+	return drops.Full + drops.Crowded + drops.Slow + drops.Unreadable
 }
 
 // Drops is how many alerts and changes were lost, by reason.

@@ -243,3 +243,18 @@ func TestBoardAgreesWithAModel(t *testing.T) {
 		}
 	})
 }
+
+// TestL20OneServiceNeverFillsTheBoard: the alerts of the others still find room.
+func TestL20OneServiceNeverFillsTheBoard(t *testing.T) {
+	board := NewBoard(time.Now)
+	for i := range LimitOfService + 7 {
+		board.Put(jenner.Alert{Name: "noisy", Service: "checkout", Target: jenner.TargetRef{Kind: "pod", Name: strconv.Itoa(i)}, Status: jenner.Firing})
+	}
+	board.Put(jenner.Alert{Name: "down", Service: "stock", Status: jenner.Firing})
+	if got := board.Drops(); got.Crowded != 7 || board.Dropped() != 7 {
+		t.Errorf("dropped %+v", got)
+	}
+	if len(board.Firing("stock")) != 1 || len(board.Firing("checkout")) != LimitOfService {
+		t.Errorf("%d alerts of stock and %d of checkout", len(board.Firing("stock")), len(board.Firing("checkout")))
+	}
+}

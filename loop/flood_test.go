@@ -11,6 +11,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/app"
 	"github.com/jenner-heal/jenner/detect"
 	"github.com/jenner-heal/jenner/line"
 	"github.com/jenner-heal/jenner/loop"
@@ -31,8 +32,11 @@ type flood struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
+	holds *app.Holds
+	calm  func(service string) // what the one action does
+
 	mu    sync.Mutex
-	hold  *jenner.Hold
+	last  time.Time            // of the last intent
 	fired map[string]time.Time // by service
 	acted []time.Duration      // from the alert to the first intent
 	pages []string
@@ -49,33 +53,40 @@ func (still) Probe(string, string) (jenner.ProbeState, bool)       { return jenn
 func (still) Probes(string) []jenner.ProbeState                    { return nil }
 
 // settle is the action that does nothing but what it is told: the trouble is over.
-type settle struct{ board *detect.Board }
+type settle struct{ flood *flood }
 
 func (s settle) Do(_ context.Context, call act.Call) (act.Result, error) {
-	for _, alert := range s.board.Firing(call.Service.Name) {
+	s.flood.calm(call.Service.Name)
+	return act.Result{Summary: "settled", Changed: true}, nil
+}
+
+// clear resolves the alerts of a service.
+func (f *flood) clear(service string) {
+	for _, alert := range f.board.Firing(service) {
 		alert.Status = jenner.Resolved
 		alert.SeenAt, alert.EndsAt = time.Time{}, time.Time{}
-		s.board.Put(alert)
+		f.board.Put(alert)
 	}
-	return act.Result{Summary: "settled", Changed: true}, nil
 }
 
 func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	tb.Helper()
-	f := &flood{docs: docs, fired: map[string]time.Time{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
+	dir := tb.TempDir()
+	f := &flood{docs: docs, holds: app.NewHolds(dir, time.Now), fired: map[string]time.Time{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
 	var err error
-	if f.store, err = sqlite.Open(tb.TempDir(), sqlite.Options{Lock: true}); err != nil {
+	if f.store, err = sqlite.Open(dir, sqlite.Options{Lock: true}); err != nil {
 		tb.Fatal(err)
 	}
+	f.calm = f.clear
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel, f.board = cancel, detect.NewBoard(time.Now)
 	logger := slog.New(slog.DiscardHandler)
-	executor := &act.Executor{Journal: journal{f.store, f}, Now: time.Now, Held: f.held}
+	executor := &act.Executor{Journal: journal{f.store, f}, Now: time.Now, Held: f.holds.Held}
 	f.world = &loop.World{Store: f.store, Docs: func() *jenner.Documents { return f.docs }, Telemetry: still{}, Board: f.board,
-		AskNow: func(string) {}, Holds: f.holds, Notify: f.notify, Now: time.Now, Started: time.Now(), Logger: logger,
+		AskNow: func(string) {}, Holds: f.holds.All, Notify: f.notify, Now: time.Now, Started: time.Now(), Logger: logger,
 		Steady: func(context.Context, jenner.Service) []jenner.Check { return nil }, Records: records(f.store)}
 	f.world.Stepper = &act.Stepper{Executor: executor, Docs: f.world.Docs, Host: func(*jenner.Incident) act.Host { return act.Host{Telemetry: still{}} },
-		Action: func(name, _ string, _ jenner.Params) (string, act.Action, error) { return name, settle{f.board}, nil }}
+		Action: func(name, _ string, _ jenner.Params) (string, act.Action, error) { return name, settle{f}, nil }}
 	incidents := loop.Incidents(f.world)
 	incidents.Committed = f.committed
 	f.runner = line.NewRunner(workers, logger, incidents)
@@ -83,7 +94,7 @@ func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f.world.Open = f.intake.Open
+	f.world.Explains = f.intake.Explains
 	f.done.Go(func() { f.intake.Run(ctx) })
 	f.done.Go(func() { f.runner.Run(ctx) })
 	tb.Cleanup(f.stop)
@@ -115,8 +126,12 @@ func (j journal) Begin(ctx context.Context, intent jenner.Intent) (jenner.Intent
 	if at, known := j.flood.fired[intent.Service]; known && err == nil {
 		j.flood.acted = append(j.flood.acted, time.Since(at))
 	}
+	j.flood.last = time.Now()
 	if j.flood.begun != nil {
-		j.flood.begun <- intent.Service
+		select {
+		case j.flood.begun <- intent.Service:
+		default: // nobody waits for it any more
+		}
 	}
 	return stored, fresh, err
 }
@@ -136,22 +151,6 @@ func (f *flood) notify(_ context.Context, _ string, message notify.Message) erro
 	defer f.mu.Unlock()
 	f.pages = append(f.pages, message.Service)
 	return nil
-}
-
-func (f *flood) holds() []jenner.Hold {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.hold == nil {
-		return nil
-	}
-	return []jenner.Hold{*f.hold}
-}
-
-func (f *flood) held(service string) (jenner.Hold, bool) {
-	for _, hold := range f.holds() {
-		return hold, true
-	}
-	return jenner.Hold{}, false
 }
 
 // fire puts one firing alert onto the board.

@@ -96,24 +96,25 @@ func (w *World) rediagnose(ctx context.Context, step *incidentStep) jenner.Scene
 	return seen.scene
 }
 
-// symptomOf ends the incident where another one, about the root, is open: one page and one action for one cause.
+// symptomOf ends the incident where another one, about the root, is open or with a person: one page and one action for
+// one cause.
 func (w *World) symptomOf(ctx context.Context, step *incidentStep, root string) (line.Next, bool, error) {
-	id, open, err := w.openIncident(ctx, root)
+	id, known, err := w.explains(ctx, root)
 	if err != nil {
 		return line.Next{}, false, jenner.Retryable(err, "")
 	}
-	if !open || id == step.ID {
+	if !known || id == step.ID {
 		return line.Next{}, false, nil
 	}
 	step.State.SymptomOf = id
 	return w.end(step, jenner.PhaseSuppressed, fmt.Sprintf("a symptom of %s, which %s explains", root, id)), true, nil
 }
 
-// openIncident is the open incident about a service.
-func (w *World) openIncident(ctx context.Context, service string) (string, bool, error) {
-	if w.Open != nil {
-		id, open := w.Open(service)
-		return id, open, nil
+// explains is the incident that explains why a service is in trouble.
+func (w *World) explains(ctx context.Context, service string) (string, bool, error) {
+	if w.Explains != nil {
+		id, known := w.Explains(service)
+		return id, known, nil
 	}
 	records, err := w.Records(ctx, IncidentLine, w.Now())
 	for _, record := range records {

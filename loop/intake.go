@@ -20,19 +20,26 @@ type Intake struct {
 	openers chan struct{} // bounds how many incidents are being opened at the same time
 
 	mu      sync.Mutex
-	opening map[string]bool      // services whose incident is being opened
-	open    map[string]string    // service to the open incident
-	closed  map[string]episode   // fingerprint to the incident that dealt with it
-	ended   map[string]time.Time // incident to when it ended
-	sick    map[string]string    // service to the incident that it last was a symptom of
+	opening map[string]bool    // services whose incident is being opened
+	open    map[string]string  // service to the open incident
+	closed  map[string]episode // fingerprint to the incident that dealt with it
+	ended   map[string]ending  // by incident
+	sick    map[string]string  // service to the incident that it last was a symptom of
 }
 
 // episode is one time that an alert fired. An alert that fires on, after its incident has ended, is not a new one.
 type episode struct {
+	incident string
 	startsAt time.Time
 	phase    jenner.Phase
 	endedAt  time.Time
 	rootOf   string // for a symptom, the incident that explains it
+}
+
+// ending is when an incident ended, and which service it was about.
+type ending struct {
+	at      time.Time
+	service string
 }
 
 // symptomGrace is how long a symptom may outlast the incident that explains it before it counts by itself.
@@ -42,7 +49,7 @@ const symptomGrace = 5 * time.Second
 // detectors look for the first time.
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
 	intake := &Intake{world: w, line: incidents, wake: wake, openers: make(chan struct{}, maxOpeners), opening: map[string]bool{}, open: map[string]string{}, closed: map[string]episode{},
-		ended: map[string]time.Time{}, sick: map[string]string{}}
+		ended: map[string]ending{}, sick: map[string]string{}}
 	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-ledgerWindow))
 	if err != nil {
 		return nil, err
@@ -85,7 +92,7 @@ func (in *Intake) keep(record jenner.Record) {
 	if err != nil {
 		return
 	}
-	in.ended[record.ID] = record.Updated
+	in.ended[record.ID] = ending{record.Updated, record.Subject}
 	if incident.SymptomOf != "" {
 		in.sick[record.Subject] = incident.SymptomOf
 	}
@@ -93,7 +100,7 @@ func (in *Intake) keep(record jenner.Record) {
 		if in.closed[alert.Fingerprint].endedAt.After(record.Updated) {
 			continue // at a start they come in any order
 		}
-		in.closed[alert.Fingerprint] = episode{startsAt: alert.StartsAt, phase: record.Phase,
+		in.closed[alert.Fingerprint] = episode{incident: record.ID, startsAt: alert.StartsAt, phase: record.Phase,
 			endedAt: record.Updated, rootOf: incident.SymptomOf}
 	}
 }
@@ -215,25 +222,45 @@ func (in *Intake) dealtWith(alert jenner.Alert) bool {
 // handedOver tells whether a person has the service's trouble already: an incident was escalated, and an alert of it
 // fires on. What else fires meanwhile is the same trouble, and nobody is woken twice for it.
 func (in *Intake) handedOver(service string) bool {
+	_, has := in.handed(service)
+	return has
+}
+
+func (in *Intake) handed(service string) (incident string, has bool) {
 	for _, firing := range in.world.Board.Firing(service) {
 		past, known := in.closed[firing.Fingerprint]
 		if known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt) {
-			return true
+			return past.incident, true
 		}
 	}
-	return false
+	return "", false
 }
 
-// explained tells whether an alert is still no more than a symptom of that incident. A process that is gone is so only
-// while the other service is sick. A probe needs a moment longer, to see that all is well again. Of an incident that
-// ended long ago nothing is kept, and the zero time is long ago.
+// Explains gives the incident that explains why a service is in trouble: the open one about it, or the one that a person
+// has and whose alerts fire on.
+func (in *Intake) Explains(service string) (id string, known bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if id, open := in.open[service]; open {
+		return id, true
+	}
+	return in.handed(service)
+}
+
+// explained tells whether an alert is still no more than a symptom of that incident, which goes on or which a person has.
+// A process that is gone is so only while the other service is sick. A probe needs a moment longer, to see that all is
+// well again. Of an incident that ended long ago nothing is kept, and the zero time is long ago.
 func (in *Intake) explained(alert jenner.Alert, root string) bool {
 	for service, id := range in.open {
 		if id == root {
 			return alert.Kind != jenner.AlertGone || len(in.world.Board.Firing(service)) > 0
 		}
 	}
-	return alert.Kind != jenner.AlertGone && in.world.Now().Sub(in.ended[root]) < symptomGrace
+	past := in.ended[root]
+	if id, has := in.handed(past.service); has && id == root {
+		return true
+	}
+	return alert.Kind != jenner.AlertGone && in.world.Now().Sub(past.at) < symptomGrace
 }
 
 // forget drops what is too old to matter.
@@ -246,8 +273,8 @@ func (in *Intake) forget() {
 			delete(in.closed, fingerprint)
 		}
 	}
-	for id, at := range in.ended {
-		if in.world.Now().Sub(at) > 2*time.Hour {
+	for id, past := range in.ended {
+		if in.world.Now().Sub(past.at) > 2*time.Hour {
 			delete(in.ended, id)
 		}
 	}

@@ -106,6 +106,7 @@ var table = crc32.MakeTable(crc32.Castagnoli)
 
 func (d *simDisk) Commit(ctx context.Context, change jenner.Change) error {
 	record := change.Record
+	d.program.bytes += len(record.State)
 	return d.use("commit "+record.ID, func() error { return d.kept.Commit(ctx, change) }, func() {
 		d.program.note("commit %s %s %s v%d %08x", record.ID, record.Subject, record.Phase, record.Version, crc32.Checksum(record.State, table))
 		for _, entry := range change.Timeline {

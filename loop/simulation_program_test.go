@@ -81,7 +81,7 @@ func (p *simProgram) build() {
 	p.executor = &act.Executor{Journal: p.store, Now: p.clock, Held: p.held}
 	docs := func() *jenner.Documents { return p.docs }
 	p.loop = &loop.World{Store: p.store, Docs: docs, Telemetry: p.telemetry, Board: board, AskNow: p.askNow, Holds: p.allHolds,
-		Notify: p.notify, Records: p.records, Now: p.clock, Started: p.clock(), Logger: logger, NewID: p.newID}
+		Notify: p.notify, Records: p.records, Explains: func(service string) (string, bool) { return p.intake.Explains(service) }, Now: p.clock, Started: p.clock(), Logger: logger, NewID: p.newID}
 	p.loop.Steady = func(context.Context, jenner.Service) []jenner.Check { return nil }
 	p.loop.Stepper = &act.Stepper{Executor: p.executor, Docs: docs, Chance: p.chance.Float64,
 		Action: func(name, kind string, params jenner.Params) (string, act.Action, error) {
@@ -268,7 +268,7 @@ func (p *simProgram) heard(state jenner.ProbeState) {
 
 func (p *simProgram) notify(_ context.Context, _ string, message notify.Message) error {
 	p.note("page %s", message.Title)
-	p.later(p.between(time.Second, 40*time.Second), func() { p.come(message.Service) })
+	p.later(p.between(100*time.Millisecond, pick(p.simulation, time.Second, 2*time.Second, 20*time.Second)), func() { p.come(message.Service) })
 	return nil
 }
 

@@ -22,7 +22,7 @@ import (
 
 var (
 	simSeeds     = flags.String("sim.seeds", "1-12", "the seeds of TestSimulation: 7, 1-500 or 3,5,9-12")
-	simIncidents = flags.Int("sim.incidents", 60, "how many incidents one seed of TestSimulation has at least")
+	simIncidents = flags.Int("sim.incidents", 40, "how many incidents one seed of TestSimulation has at least")
 	simTrace     = flags.Bool("sim.trace", false, "print everything that happens in TestSimulation")
 )
 
@@ -34,7 +34,7 @@ var (
 //
 // A seed that fails is played again, event for event, by the command that the failure prints.
 func TestSimulation(t *testing.T) {
-	var incidents, steps, deaths, effects atomic.Int64
+	var byt, incidents, steps, deaths, effects atomic.Int64
 	seeds := make(chan uint64)
 	var playing sync.WaitGroup
 	began := time.Now()
@@ -43,6 +43,7 @@ func TestSimulation(t *testing.T) {
 			for seed := range seeds {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 					s := simulate(t, seed, *simIncidents)
+					byt.Add(int64(s.bytes))
 					incidents.Add(int64(s.opened))
 					steps.Add(int64(s.steps))
 					deaths.Add(int64(s.deaths))
@@ -57,6 +58,7 @@ func TestSimulation(t *testing.T) {
 	close(seeds)
 	playing.Wait()
 	took := time.Since(began)
+	t.Logf("%d bytes/step", byt.Load()/steps.Load())
 	t.Logf("%d incidents in %s (%.0f a second): %d steps, %d effects, Jenner was killed %d times", incidents.Load(),
 		took.Round(time.Millisecond), float64(incidents.Load())/took.Seconds(), steps.Load(), effects.Load(), deaths.Load())
 }
@@ -120,6 +122,7 @@ type simulation struct {
 	opened    int
 	steps     int
 	deaths    int
+	bytes     int
 	broken    bool
 	hash      interface {
 		Write(p []byte) (int, error)
@@ -160,7 +163,7 @@ const longEnough = 3 * time.Hour
 func (s *simulation) play() {
 	s.schedule = newSchedule(rand.New(rand.NewPCG(s.seed, 1)))
 	s.began = time.Now()
-	s.world = sim.NewWorld(fmt.Sprintf("%s-%p", s.t.Name(), s), time.Now)
+	s.world = sim.NewWorld(fmt.Sprint("seed ", s.seed), time.Now)
 	defer s.world.Close()
 	s.world.Wait = s.wait
 	s.world.Noted = func(effect sim.Effect) { s.law.noted(effect) }

@@ -95,7 +95,7 @@ func (s *simulation) happen(what string) {
 			s.reboot()
 		}
 	case "die":
-		s.fatal = 1 + s.chance.IntN(30)
+		s.fatal = 1 + s.chance.IntN(60)
 	case "meddle":
 		s.set(target, sim.FlagPrefix+pick(s, "shed", "one", "two", "mark", "useless"), fmt.Sprint("somebody-", s.chance.IntN(1000)))
 	case "heal":
@@ -197,7 +197,7 @@ func (s *simulation) resume() {
 func (s *simulation) jump() {
 	by := s.between(time.Millisecond, pick(s, time.Second, time.Minute, 20*time.Minute))
 	if s.maybe(0.5) {
-		by = -by
+		by = -s.between(time.Millisecond, pick(s, 100*time.Millisecond, 3*time.Second)) // what waits is looked at often meanwhile
 	}
 	if jumped := s.offset + by; jumped.Abs() < time.Hour {
 		s.offset = jumped
@@ -210,7 +210,7 @@ func (s *simulation) jump() {
 func (s *simulation) reboot() {
 	s.deaths++
 	s.fatal = 0
-	s.in(s.between(10*time.Millisecond, pick(s, 100*time.Millisecond, 2*time.Second, 45*time.Second)), s.boot)
+	s.in(s.between(10*time.Millisecond, pick(s, 100*time.Millisecond, 2*time.Second, 2*time.Second, 45*time.Second)), s.boot)
 }
 
 func (s *simulation) drill(service jenner.Service) {

@@ -19,13 +19,13 @@ const probeEvery = 250 * time.Millisecond
 
 // invent makes the world and the files, and begins the trouble.
 func (s *simulation) invent() {
-	s.temper = temper{pause: s.between(200*time.Millisecond, 3*time.Second), astray: pick(s, 0, 0.05, 0.3),
-		weights: map[string]int{"kill": 10, "hang": 4, "break": 4, "noise": 5, "slow start": 3, "failing start": 2, "stuck": 1,
-			"returns": 2, "storm": 1, "blind": 1, "stop": 1, "jump": 1, "crash": 2, "die": 3, "meddle": 4, "heal": 2, "drill": 1}}
+	s.temper = temper{pause: s.between(100*time.Millisecond, 1500*time.Millisecond), astray: pick(s, 0, 0.05, 0.3),
+		weights: map[string]int{"kill": 40, "hang": 12, "break": 15, "noise": 30, "slow start": 6, "failing start": 6, "stuck": 2,
+			"returns": 4, "storm": 4, "blind": 1, "stop": 2, "jump": 1, "crash": 2, "die": 4, "meddle": 10, "heal": 10, "drill": 1}}
 	for _, what := range troubles {
 		s.temper.weights[what] *= pick(s, 0, 1, 1, 2) // each history has something that it has much of, and lacks something
 	}
-	s.temper.weights["kill"] += 3
+	s.temper.weights["kill"] += 10
 	s.workers = pick(s, 1, 2, 4, 8)
 	s.docs = &jenner.Documents{Signatures: s.signatures(), Runbooks: s.runbooks(), Policies: s.policies()}
 	s.services(pick(s, 3, 5, 8, 12))
@@ -39,7 +39,7 @@ func (s *simulation) services(count int) {
 		service := jenner.Service{Name: name, Tier: 1}
 		var needs []string
 		for j := i + 1; j < count; j++ {
-			if s.maybe(0.25) && len(needs) < 2 {
+			if s.maybe(0.12) && len(needs) < 2 {
 				needs = append(needs, fmt.Sprintf("s%d", j))
 			}
 		}
@@ -118,8 +118,8 @@ func (s *simulation) policies() []jenner.Policy {
 		policy := jenner.Policy{Name: string(cause), IncidentType: cause, Mode: jenner.ModeAuto, ConfidenceThreshold: 0.9,
 			MaxAttempts: 2 + s.chance.IntN(4), AttemptsResetAfter: jenner.Duration(s.between(time.Second, 30*time.Second)),
 			CooldownAfterAction: jenner.Duration(s.between(100*time.Millisecond, 3*time.Second)),
-			VerificationWindow:  jenner.Duration(s.between(2*time.Second, 6*time.Second)),
-			StableFor:           jenner.Duration(s.between(50*time.Millisecond, 500*time.Millisecond)), RollbackIfFailed: s.maybe(0.7)}
+			VerificationWindow:  jenner.Duration(s.between(1500*time.Millisecond, 4*time.Second)),
+			StableFor:           jenner.Duration(s.between(50*time.Millisecond, 300*time.Millisecond)), RollbackIfFailed: s.maybe(0.7)}
 		if s.maybe(0.15) {
 			policy.Mode = pick(s, jenner.ModeShadow, jenner.ModeRecommend)
 		} else if s.maybe(0.25) {

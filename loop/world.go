@@ -59,10 +59,11 @@ type World struct {
 	Notify  func(ctx context.Context, channel string, message notify.Message) error
 	// Records gives the records of a line that are still open, and those that ended since.
 	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
-	// Open is the open incident of a service, from memory; Records are asked where nil.
-	Open    func(service string) (id string, open bool)
-	Now     func() time.Time
-	Started time.Time // of this process
+	// Explains is the incident that explains why a service is in trouble, as the intake knows it. Where nil, the open one
+	// that Records gives.
+	Explains func(service string) (id string, known bool)
+	Now      func() time.Time
+	Started  time.Time // of this process
 	// NewID makes the id of an incident or a drill; one of time and chance where nil.
 	NewID  func(prefix string, now time.Time) string
 	Logger *slog.Logger

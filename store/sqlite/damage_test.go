@@ -258,3 +258,15 @@ func TestOneDamagedPageIsNeverSilentlyWrong(t *testing.T) {
 		t.Error("hardly anything was noticed")
 	}
 }
+
+// TestTreeThatWouldBeBuiltUpon spoils one hash of the audit log that the next entry needs, in a way that no check of pages
+// sees: going on would put it into every later head.
+func TestTreeThatWouldBeBuiltUpon(t *testing.T) {
+	dir := written(t)
+	direct(t, dir, "UPDATE audit_hashes SET hash = zeroblob(32) WHERE n = (SELECT max(n) FROM audit_hashes)")
+	store, err := sqlite.Open(dir, sqlite.Options{})
+	if err == nil {
+		t.Fatal(errors.Join(errors.New("it was opened"), store.Close()))
+	}
+	wantAdvice(t, "a hash", dir, err)
+}

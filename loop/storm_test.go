@@ -1,0 +1,201 @@
+package loop_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// The storm: 20 services fail, 99 others need each of them, and every one of the 2,000 raises 50 alerts at once.
+const (
+	stormCauses   = 20
+	stormServices = 2000
+	stormAlerts   = 50
+	stormMemory   = 400 << 20 // bytes of heap at most
+)
+
+// storm is a flood in which a service that is well again calms all that need it.
+func storm(tb testing.TB) (*flood, []jenner.Alert) {
+	var services []jenner.Service
+	for i := range stormServices {
+		if i < stormCauses {
+			services = append(services, floodService(i))
+			continue
+		}
+		services = append(services, floodService(i, fmt.Sprintf("s%04d", i%stormCauses)))
+	}
+	docs := floodDocs(services)
+	docs.Limits = jenner.Limits{} // as they are where nobody says otherwise
+	f := newFlood(tb, docs, 16)
+	f.calm = func(service string) {
+		f.clear(service)
+		for _, one := range services {
+			if len(one.DependsOn) > 0 && one.DependsOn[0] == service {
+				f.clear(one.Name)
+			}
+		}
+	}
+	var alerts []jenner.Alert
+	for i := range stormServices * stormAlerts {
+		alerts = append(alerts, jenner.Alert{Name: "down", Kind: jenner.AlertRule, Service: services[i%stormServices].Name,
+			Fingerprint: fmt.Sprintf("alert-%d", i), Status: jenner.Firing})
+	}
+	chance := rand.New(rand.NewPCG(1, 2))
+	chance.Shuffle(len(alerts), func(i, j int) { alerts[i], alerts[j] = alerts[j], alerts[i] })
+	return f, alerts
+}
+
+func (f *flood) rain(alerts []jenner.Alert) {
+	now := time.Now()
+	f.mu.Lock()
+	for _, alert := range alerts {
+		f.fired[alert.Service] = now
+	}
+	f.mu.Unlock()
+	for _, alert := range alerts {
+		f.board.Put(alert)
+	}
+}
+
+// await waits until something holds, and fails the test where it does not within a minute.
+func await(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !holds(); <-ticker.C {
+		if time.Now().After(deadline) {
+			tb.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+func heapInUse() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapInuse
+}
+
+// quiet tells whether nothing fires and no incident is open.
+func (f *flood) quiet() bool { return len(f.board.AllFiring()) == 0 && f.intake.OpenCount() == 0 }
+
+// TestL20AStorm: memory is bounded, what is dropped is counted with the reason, there is one run for each cause, nobody is
+// paged for what was healed, and everything ends.
+func TestL20AStorm(t *testing.T) {
+	f, alerts := storm(t)
+	f.rain(alerts)
+	highest := heapInUse()
+	await(t, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
+	if highest > stormMemory {
+		t.Errorf("%d MB of heap", highest>>20)
+	}
+	if drops := f.board.Drops(); drops.Full == 0 {
+		t.Errorf("dropped %+v; a hundred thousand alerts do not fit", drops)
+	}
+	entries, err := f.store.Ledger(t.Context(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := map[string]int{}
+	for _, entry := range entries {
+		if entry.Kind == jenner.LedgerAction {
+			runs[entry.Service]++
+		}
+	}
+	for i := range stormCauses {
+		if name := fmt.Sprintf("s%04d", i); runs[name] != 1 {
+			t.Errorf("%d runs for the cause %s", runs[name], name)
+		}
+	}
+	if len(runs) != stormCauses {
+		t.Errorf("runs on %d services, and %d are the causes: %v", len(runs), stormCauses, runs)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.pages) > 0 {
+		t.Errorf("people were told about %s", strings.Join(f.pages, ", "))
+	}
+	if f.ended[jenner.PhaseEscalated] > 0 {
+		t.Errorf("incidents ended %v", f.ended)
+	}
+}
+
+// TestL20TheKillSwitchInAStorm: after it is on nothing is begun any more, however many incidents want to.
+func TestL20TheKillSwitchInAStorm(t *testing.T) {
+	f, alerts := storm(t)
+	f.begun = make(chan string, stormServices)
+	f.rain(alerts)
+	<-f.begun
+	if _, err := f.holds.Stop("test", ""); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	await(t, "the incidents wait", func() bool { return f.intake.OpenCount() > 0 || f.quiet() })
+	settled := func() int {
+		entries, err := f.store.OpenIntents(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	await(t, "what was begun has ended", func() bool { return settled() == 0 })
+	f.mu.Lock()
+	last := f.last
+	f.mu.Unlock()
+	// What was asked before the switch was on may be written a moment later; what is asked later never is.
+	entries, err := f.store.Ledger(t.Context(), stopped.Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) > 0 {
+		t.Errorf("%d runs were begun more than a second after the kill switch, the last intent %s after it", len(entries), last.Sub(stopped))
+	}
+	if _, _, err := f.holds.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "all is quiet again", f.quiet)
+}
+
+// BenchmarkStorm measures the storm: how long until the first action begins, how long after the kill switch the last one
+// begins, and how much memory it takes at most.
+func BenchmarkStorm(b *testing.B) {
+	var first, kill time.Duration
+	highest := uint64(0)
+	for range b.N {
+		b.StopTimer()
+		f, alerts := storm(b)
+		f.begun = make(chan string, stormServices)
+		b.StartTimer()
+		began := time.Now()
+		go f.rain(alerts)
+		<-f.begun
+		first = max(first, time.Since(began))
+		stopped := time.Now()
+		if _, err := f.holds.Stop("benchmark", ""); err != nil {
+			b.Fatal(err)
+		}
+		for range 50 { // half a second in which something could begin
+			highest = max(highest, heapInUse())
+			time.Sleep(10 * time.Millisecond)
+		}
+		f.mu.Lock()
+		kill = max(kill, f.last.Sub(stopped))
+		f.mu.Unlock()
+		if _, _, err := f.holds.Resume(); err != nil {
+			b.Fatal(err)
+		}
+		await(b, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
+		b.StopTimer()
+		f.stop()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(first.Milliseconds()), "first-action-ms")
+	b.ReportMetric(max(0, float64(kill)/float64(time.Millisecond)), "kill-switch-ms")
+	b.ReportMetric(float64(highest>>20), "heap-MB")
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/storm")
+	b.ReportMetric(0, "ns/op")
+}

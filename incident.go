@@ -39,13 +39,13 @@ type Incident struct {
 	SymptomOf string    `json:"symptom_of,omitempty"` // the incident that explains this one
 
 	Diagnosis Diagnosis  `json:"diagnosis,omitzero"`
-	Policy    Policy     `json:"policy,omitzero"`    // as it stood when the plan was made
-	Plan      []string   `json:"plan,omitempty"`     // runbooks still to try, the next one first
-	Requests  []Request  `json:"requests,omitempty"` // the last one is the present one
-	Foreseen  *Foreseen  `json:"foreseen,omitempty"` // what was proposed and not done
-	Decisions []Decision `json:"decisions,omitempty"`
-	Taking    *Run       `json:"-"`              // decided, and begun in the same commit
-	Runs      []Run      `json:"runs,omitempty"` // the last one is the present one
+	Policy    Policy     `json:"policy,omitzero"`     // as it stood when the plan was made
+	Plan      []string   `json:"plan,omitempty"`      // runbooks still to try, the next one first
+	Requests  []Request  `json:"requests,omitempty"`  // the last one is the present one
+	Foreseen  *Foreseen  `json:"foreseen,omitempty"`  // what was proposed and not done
+	Decisions []Decision `json:"decisions,omitempty"` // with the guards that did not agree; the timeline has all
+	Taking    *Run       `json:"-"`                   // decided, and begun in the same commit
+	Runs      []Run      `json:"runs,omitempty"`      // the last one is the present one
 
 	Verification Verification `json:"verification,omitzero"`
 	HealthySince time.Time    `json:"healthy_since,omitzero"` // during verification
@@ -120,7 +120,7 @@ type Run struct {
 	Steps     []StepRecord `json:"steps,omitempty"`
 	UndoNext  int          `json:"undo_next,omitempty"` // index into Steps of the next one to undo, counted from the end
 	Error     string       `json:"error,omitempty"`
-	Mode      Mode         `json:"mode,omitempty"`  // the rung on which it was decided
+	Mode      Mode         `json:"mode,omitempty"` // the rung on which it was decided
 	// Taken are the entries of the ledger by which the run holds its targets, as they were put last.
 	Taken []LedgerEntry `json:"taken,omitempty"`
 }
@@ -201,8 +201,11 @@ type Scene struct {
 	Answers map[string]Answer `json:"answers,omitempty"` // by PromQL
 }
 
-// EntryScene is the kind of the timeline's entries that hold a Scene.
-const EntryScene = "scene"
+// The kinds of the timeline's entries whose data is a value of the vocabulary.
+const (
+	EntryScene    = "scene"    // a Scene
+	EntryDecision = "decision" // a Decision
+)
 
 // Entry is one line of a timeline.
 type Entry struct {

@@ -47,7 +47,7 @@ type Input struct {
 	Request   jenner.Request
 	Votes     []jenner.Vote
 	Approvers []string
-	// OfRunbook are the last runs of Runbook on all services, OfPolicy those of Policy within its cost window and those
+	// OfRunbook are the last runs of Runbook on all services that passed or failed, OfPolicy those of Policy within its cost window and those
 	// that still hold something, the oldest first.
 	OfRunbook []jenner.LedgerEntry
 	OfPolicy  []jenner.LedgerEntry

@@ -49,8 +49,8 @@ func breaker(in Input) jenner.GuardResult {
 		return refuse(saw, "the breaker of %s is open until %s: %d runs in a row failed, and a person must look",
 			in.Runbook.Name, instant(until), failures)
 	case BreakerHalfOpen:
-		for _, run := range runs {
-			if run.Kind == jenner.LedgerAction && run.By != in.Incident.ID && run.Holds(in.Now) {
+		for _, run := range slices.Concat(runs, in.Ledger) { // of those that go on, the ledger has all
+			if run.Kind == jenner.LedgerAction && run.Runbook == in.Runbook.Name && run.By != in.Incident.ID && run.Holds(in.Now) {
 				saw["trial"] = run.By
 				return wait(in.Now.Add(soon), saw, "the breaker of %s is half-open, and %s tries it at this moment",
 					in.Runbook.Name, run.By)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -29,6 +30,15 @@ type Line[S any] struct {
 	Failed func(ctx context.Context, step *Step[S], err error) Next
 	// Committed, where it is set, hears of each change after it is on disk. It must not block.
 	Committed func(change jenner.Change)
+
+	mu   sync.Mutex
+	kept map[string]kept[S] // the states of open records, as they were committed last
+}
+
+// kept is a state that need not be read from its JSON again while the stored version is still the same.
+type kept[S any] struct {
+	version int64
+	state   *S
 }
 
 // RetryDelay is how long a record rests after a stage failed for a passing reason.
@@ -122,8 +132,8 @@ func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
 	if record.Ended {
 		return time.Time{}, nil
 	}
-	state := new(S)
-	if err := json.Unmarshal(record.State, state); err != nil {
+	state, err := l.state(record)
+	if err != nil {
 		return time.Time{}, fmt.Errorf("the stored state of %s %s cannot be read: %w", l.Name, id, err)
 	}
 	step := &Step[S]{State: state, ID: id, Phase: record.Phase, Now: l.Now()}
@@ -142,6 +152,29 @@ func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
 		step.move(next.phase)
 		step.joined = true
 	}
+}
+
+// state reads the state of a record. Where it is as this line committed it, the value from then serves: it is taken, so
+// that what a step that fails has changed in it is never seen again.
+func (l *Line[S]) state(record jenner.Record) (*S, error) {
+	l.mu.Lock()
+	known, is := l.kept[record.ID]
+	delete(l.kept, record.ID)
+	l.mu.Unlock()
+	if is && known.version == record.Version {
+		return known.state, nil
+	}
+	state := new(S)
+	return state, json.Unmarshal(record.State, state)
+}
+
+func (l *Line[S]) keep(id string, version int64, state *S) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept == nil {
+		l.kept = map[string]kept[S]{}
+	}
+	l.kept[id] = kept[S]{version, state}
 }
 
 // joins tells whether the next stage is run in the same call. A phase that leads back to itself is a step of its own.
@@ -200,6 +233,9 @@ func (l *Line[S]) commit(ctx context.Context, record jenner.Record, step *Step[S
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, step.ID, err)
+	}
+	if !next.end {
+		l.keep(step.ID, record.Version+1, step.State)
 	}
 	if l.Committed != nil {
 		change.Record.Version++

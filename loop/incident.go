@@ -71,8 +71,7 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 		}
 		return w.escalate(ctx, step, "the cause is unknown: no signature fits what was seen"), nil
 	}
-	step.Note("diagnosis", fmt.Sprintf("%s on %s, confidence %.2f", cause.Cause, where(cause), float64(cause.Confidence)),
-		incident.Diagnosis)
+	step.Note("diagnosis", fmt.Sprintf("%s on %s, confidence %.2f", cause.Cause, where(cause), float64(cause.Confidence)), nil)
 	step.Note(jenner.EntryScene, describeScene(scene), scene)
 	step.Audit("diagnosis", incident.Diagnosis)
 	return line.Go(jenner.PhaseDiagnosed), nil

@@ -159,15 +159,8 @@ func (w *World) breaker(ctx context.Context, step *incidentStep, run *jenner.Run
 	if step.State.Policy.CircuitBreaker != nil {
 		breaker = *step.State.Policy.CircuitBreaker
 	}
-	now := append([]jenner.LedgerEntry{}, runs...)
-	for i := range now {
-		if now[i].ID == run.ID {
-			now[i] = run.Taken[0]
-			now[i].Until = step.Now // it holds its targets on until the undo, but it has failed now
-		}
-	}
 	was, _, _ := decide.BreakerOf(breaker, runs, step.Now)
-	is, until, failures := decide.BreakerOf(breaker, now, step.Now)
+	is, until, failures := decide.BreakerOf(breaker, append(runs, run.Taken[0]), step.Now)
 	if is != decide.BreakerOpen || was == decide.BreakerOpen {
 		return
 	}

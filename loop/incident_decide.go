@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -104,27 +105,30 @@ func soon(at, now time.Time) time.Time {
 	return at
 }
 
-// noteDecision keeps a decision that says something new; a wait that goes on for the same reason says nothing new.
+// noteDecision keeps a decision that says something new; a wait that goes on for the same reason says nothing new. The
+// whole of it stands in the timeline and in the audit log. The incident, which is written anew at each step, carries only
+// the guards that did not agree.
 func (w *World) noteDecision(step *incidentStep, decision jenner.Decision) {
-	incident := step.State
+	incident, stopper := step.State, decision.Stopper()
 	if n := len(incident.Decisions); n > 0 {
 		last := incident.Decisions[n-1]
-		if last.Outcome == decision.Outcome && last.Runbook == decision.Runbook && last.Stopper().Guard == decision.Stopper().Guard {
-			decision.At = last.At // it stands since then
-			incident.Decisions[n-1] = decision
+		if last.Outcome == decision.Outcome && last.Runbook == decision.Runbook && last.Stopper().Guard == stopper.Guard {
 			return
 		}
 	}
+	text := fmt.Sprintf("%s: %s on %s", decision.Outcome, decision.Runbook, decision.Target)
+	if stopper.Guard != "" {
+		text += fmt.Sprintf("; guard %s: %s", stopper.Guard, stopper.Reason)
+	}
+	step.Note(jenner.EntryDecision, text, decision)
+	step.Audit("decision", decision)
+	decision.Guards = slices.DeleteFunc(slices.Clone(decision.Guards), func(guard jenner.GuardResult) bool {
+		return guard.Outcome == jenner.DecideAct
+	})
 	incident.Decisions = append(incident.Decisions, decision)
 	if len(incident.Decisions) > 50 {
 		incident.Decisions = incident.Decisions[len(incident.Decisions)-50:]
 	}
-	text := fmt.Sprintf("%s: %s on %s", decision.Outcome, decision.Runbook, decision.Target)
-	if stopper := decision.Stopper(); stopper.Guard != "" {
-		text += fmt.Sprintf("; guard %s: %s", stopper.Guard, stopper.Reason)
-	}
-	step.Note("decision", text, decision)
-	step.Audit("decision", decision)
 }
 
 // refused hands over what may not be done. Where people were asked, what they said, or that they said nothing, is told.

@@ -88,6 +88,14 @@ func (d *simDisk) use(what string, do func() error, done func()) error {
 	return err
 }
 
+// slow lets others come between what a step has read and what it commits, now and then.
+func (d *simDisk) slow(ctx context.Context) {
+	s := d.program.simulation
+	if _, isTask := ctx.Value(taskKey{}).(*task); isTask && s.maybe(0.1) {
+		_ = s.wait(ctx, s.between(0, 5*time.Millisecond)) // where ctx ends meanwhile, the commit says so
+	}
+}
+
 func (d *simDisk) Load(ctx context.Context, line, id string) (jenner.Record, error) {
 	if d.dead {
 		return jenner.Record{}, errDead
@@ -106,7 +114,7 @@ var table = crc32.MakeTable(crc32.Castagnoli)
 
 func (d *simDisk) Commit(ctx context.Context, change jenner.Change) error {
 	record := change.Record
-	d.program.bytes += len(record.State)
+	d.slow(ctx)
 	return d.use("commit "+record.ID, func() error { return d.kept.Commit(ctx, change) }, func() {
 		d.program.note("commit %s %s %s v%d %08x", record.ID, record.Subject, record.Phase, record.Version, crc32.Checksum(record.State, table))
 		for _, entry := range change.Timeline {

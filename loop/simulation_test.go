@@ -34,7 +34,7 @@ var (
 //
 // A seed that fails is played again, event for event, by the command that the failure prints.
 func TestSimulation(t *testing.T) {
-	var byt, incidents, steps, deaths, effects atomic.Int64
+	var incidents, steps, deaths, effects atomic.Int64
 	seeds := make(chan uint64)
 	var playing sync.WaitGroup
 	began := time.Now()
@@ -43,7 +43,7 @@ func TestSimulation(t *testing.T) {
 			for seed := range seeds {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 					s := simulate(t, seed, *simIncidents)
-					byt.Add(int64(s.bytes))
+
 					incidents.Add(int64(s.opened))
 					steps.Add(int64(s.steps))
 					deaths.Add(int64(s.deaths))
@@ -122,7 +122,6 @@ type simulation struct {
 	opened    int
 	steps     int
 	deaths    int
-	bytes     int
 	broken    bool
 	hash      interface {
 		Write(p []byte) (int, error)
@@ -155,6 +154,9 @@ func (s *simulation) keep() {
 	s.must(err)
 	s.kept = keepingOnDisk{store}
 }
+
+// troubled is how long trouble is made at most, where incidents are rare.
+const troubled = 5 * time.Minute
 
 // longEnough is after how long in a calm world everything must have come to its end. The longest waits are a drill's and
 // that of an incident whose alerts nobody can see.
@@ -189,7 +191,7 @@ func (s *simulation) goesOn() bool {
 	switch {
 	case s.broken:
 		return false
-	case !s.calm && (s.opened >= s.incidents || time.Since(s.began) > longEnough):
+	case !s.calm && (s.opened >= s.incidents || time.Since(s.began) > troubled):
 		s.calmDown()
 		return true
 	case !s.calm:

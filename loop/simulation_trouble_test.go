@@ -99,7 +99,7 @@ func (s *simulation) happen(what string) {
 	case "meddle":
 		s.set(target, sim.FlagPrefix+pick(s, "shed", "one", "two", "mark", "useless"), fmt.Sprint("somebody-", s.chance.IntN(1000)))
 	case "heal":
-		s.startByHand(target)
+		s.come(service.Name)
 	case "drill":
 		s.drill(service)
 	}

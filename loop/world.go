@@ -28,7 +28,7 @@ import (
 type Store interface {
 	line.Store
 	// LedgerOf gives the entries of a service from since on, and all that hold something now; LedgerOfRunbook the last
-	// runs of a runbook; LedgerOfPolicy those of a policy from since on. The oldest come first.
+	// runs of a runbook that passed or failed; LedgerOfPolicy those of a policy from since on. The oldest come first.
 	LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error)
 	LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error)
 	LedgerOfPolicy(ctx context.Context, policy string, since time.Time) ([]jenner.LedgerEntry, error)

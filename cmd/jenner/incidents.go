@@ -116,15 +116,27 @@ func showIncident(cmd *cobra.Command, store *sqlite.Store, id string, asJSON boo
 		fmt.Fprintf(out, "  %s  +%-8s %-10s %s\n", entry.At.Local().Format("15:04:05.000"),
 			entry.At.Sub(incident.OpenedAt).Round(time.Millisecond), entry.Kind, entry.Text)
 	}
-	showGuards(out, incident)
+	showGuards(out, shown.decisions())
 	fmt.Fprintf(out, "\nAll that is known\n")
 	fmt.Fprint(out, loop.Context(&incident))
 	showChecks(out, incident)
 	return nil
 }
 
-func showGuards(out io.Writer, incident jenner.Incident) {
-	for _, decision := range incident.Decisions {
+// decisions are all decisions with what every guard said, as the timeline has them.
+func (s shownIncident) decisions() []jenner.Decision {
+	var all []jenner.Decision
+	for _, entry := range s.Timeline {
+		var decision jenner.Decision
+		if entry.Kind == jenner.EntryDecision && json.Unmarshal(entry.Data, &decision) == nil {
+			all = append(all, decision)
+		}
+	}
+	return all
+}
+
+func showGuards(out io.Writer, decisions []jenner.Decision) {
+	for _, decision := range decisions {
 		fmt.Fprintf(out, "\nDecision at %s: %s %s on %s, policy %s\n", decision.At.Local().Format("15:04:05.000"), decision.Outcome,
 			decision.Runbook, decision.Target, decision.Policy)
 		for _, guard := range decision.Guards {

@@ -47,7 +47,7 @@ with the numbers it saw, whom Jenner asked and what they answered, and afterward
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"incident": args[0], "phase": shown.Phase,
-					"outcome": shown.Incident.Outcome, "decisions": shown.Incident.Decisions, "requests": shown.Incident.Requests})
+					"outcome": shown.Incident.Outcome, "decisions": shown.decisions(), "requests": shown.Incident.Requests})
 			}
 			tellWhy(cmd.OutOrStdout(), shown)
 			return nil
@@ -63,7 +63,8 @@ func tellWhy(out io.Writer, shown shownIncident) {
 	if incident.Outcome != "" {
 		fmt.Fprintln(out, incident.Outcome)
 	}
-	if len(incident.Decisions) == 0 {
+	decisions := shown.decisions()
+	if len(decisions) == 0 {
 		fmt.Fprintln(out, "\nNothing was decided. What was found out:")
 		for _, entry := range shown.Timeline {
 			if entry.Kind != jenner.EntryScene {
@@ -71,7 +72,7 @@ func tellWhy(out io.Writer, shown shownIncident) {
 			}
 		}
 	}
-	for _, decision := range incident.Decisions {
+	for _, decision := range decisions {
 		fmt.Fprintf(out, "\n%s  %s\n", decision.At.Local().Format("15:04:05.000"), verdictOf(decision))
 		for _, guard := range decision.Guards {
 			fmt.Fprintf(out, "  %s %-11s %-9s %s\n", mark(guard.Outcome), guard.Guard, guard.Outcome, guard.Reason)

@@ -11,6 +11,9 @@ import (
 func of(kind jenner.LedgerKind, id string, from, until int) jenner.LedgerEntry {
 	entry := hold(kind, id, "shop", "web", until)
 	entry.At = at(from)
+	if kind == jenner.LedgerAction {
+		entry.Result = string(jenner.Failed)
+	}
 	return entry
 }
 
@@ -61,7 +64,9 @@ func ledgerHolds(t *testing.T, b *bench) {
 func ledgerOfRunbook(t *testing.T, b *bench) {
 	other := of(jenner.LedgerAction, "other", 9, 10)
 	other.Runbook = "drain"
-	if err := b.PutLedger(t.Context(), of(jenner.LedgerAction, "third", 3, 4), of(jenner.LedgerAction, "first", 1, 2),
+	goesOn, unclear := of(jenner.LedgerAction, "goes on", 11, 99), of(jenner.LedgerAction, "unclear", 12, 13)
+	goesOn.Result, unclear.Result = "", string(jenner.Inconclusive)
+	if err := b.PutLedger(t.Context(), goesOn, unclear, of(jenner.LedgerAction, "third", 3, 4), of(jenner.LedgerAction, "first", 1, 2),
 		of(jenner.LedgerTouch, "touch", 6, 7), of(jenner.LedgerHealth, "health", 7, 8), of(jenner.LedgerFault, "fault", 8, 9),
 		of(jenner.LedgerAction, "second", 2, 3), of(jenner.LedgerAction, "same time", 3, 0), other); err != nil {
 		t.Fatal(err)

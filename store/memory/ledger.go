@@ -150,8 +150,8 @@ func (s *Store) LedgerOf(ctx context.Context, service string, since, now time.Ti
 	return s.ledger.recent(s.ledger.ofService[service], since, now, func(*entry) bool { return true }), nil
 }
 
-// LedgerOfRunbook gives the newest entries of kind action of a runbook, on whatever service, at most limit of them, the
-// oldest first.
+// LedgerOfRunbook gives the newest runs of a runbook that passed or failed, on whatever service, at most limit of them,
+// the oldest first.
 func (s *Store) LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error) {
 	if limit < 0 {
 		return nil, jenner.Permanent(fmt.Errorf("a limit of %d entries of the ledger", limit), "")
@@ -160,11 +160,16 @@ func (s *Store) LedgerOfRunbook(ctx context.Context, runbook string, limit int) 
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	list := s.ledger.ofRunbook[runbook]
 	var entries []jenner.LedgerEntry
-	for _, e := range list[max(0, len(list)-limit):] {
-		entries = append(entries, e.LedgerEntry)
+	for _, e := range slices.Backward(s.ledger.ofRunbook[runbook]) {
+		if len(entries) == limit {
+			break
+		}
+		if e.Result == string(jenner.Passed) || e.Result == string(jenner.Failed) {
+			entries = append(entries, e.LedgerEntry)
+		}
 	}
+	slices.Reverse(entries)
 	return entries, nil
 }
 

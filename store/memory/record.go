@@ -37,11 +37,13 @@ type records struct {
 
 func byCreation(a, b *kept) int { return earlier(a.Created, a.order, b.Created, b.order) }
 
+func byDue(a, b *kept) int { return earlier(a.Due, a.order, b.Due, b.order) }
+
 // dueHeap is a heap of the records that are due some time, the longest due on top.
 type dueHeap []*kept
 
 func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return earlier(h[i].Due, h[i].order, h[j].Due, h[j].order) < 0 }
+func (h dueHeap) Less(i, j int) bool { return byDue(h[i], h[j]) < 0 }
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].place, h[j].place = i, j
@@ -195,19 +197,24 @@ func (s *Store) Due(ctx context.Context, line string, now time.Time, limit int) 
 		return nil, time.Time{}, err
 	}
 	defer s.mu.Unlock()
-	due := &s.line(line).due
-	var taken []*kept
-	for len(*due) > 0 && len(taken) < limit && !(*due)[0].Due.After(now) {
-		taken = append(taken, heap.Pop(due).(*kept))
+	// In a heap nobody comes before the one above him: the next in order is always among those right below the ones taken.
+	due := s.line(line).due
+	var below []*kept
+	add := func(place int) {
+		if place < len(due) {
+			below = insert(below, due[place], byDue)
+		}
 	}
-	if len(*due) > 0 {
-		next = (*due)[0].Due
+	for add(0); len(below) > 0; {
+		first := below[0]
+		if len(ids) == limit || first.Due.After(now) {
+			return ids, first.Due, nil
+		}
+		ids, below = append(ids, first.ID), below[1:]
+		add(2*first.place + 1)
+		add(2*first.place + 2)
 	}
-	for _, one := range taken { // they are due until somebody says otherwise
-		ids = append(ids, one.ID)
-		heap.Push(due, one)
-	}
-	return ids, next, nil
+	return ids, time.Time{}, nil
 }
 
 // List gives the records of a line that the filter lets through, the newest first.

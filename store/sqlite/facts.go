@@ -88,10 +88,10 @@ func bodies[T any](ctx context.Context, s *Store, what, query string, args ...an
 }
 
 // readBodies is bodies inside a transaction.
-func readBodies[T any](rows *sql.Rows) ([]T, error) {
+func readBodies[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
 	var values []T
 	for rows.Next() {
-		value, err := scanBody[T](rows)
+		value, err := scan(rows)
 		if err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}

@@ -2,9 +2,12 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -25,10 +28,10 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`INSERT INTO ledger (id, kind, service, policy, runbook, at, until, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		if err := t.exec(`INSERT INTO ledger (id, kind, service, policy, runbook, result, at, until, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, service = excluded.service, policy = excluded.policy,
-				runbook = excluded.runbook, at = excluded.at, until = excluded.until, body = excluded.body, sum = excluded.sum`,
-			entry.ID, string(entry.Kind), entry.Service, entry.Policy, entry.Runbook, stamp(entry.At), stamp(entry.Until), body, bodySum(body)); err != nil {
+				runbook = excluded.runbook, result = excluded.result, at = excluded.at, until = excluded.until, body = excluded.body, sum = excluded.sum`,
+			entry.ID, string(entry.Kind), entry.Service, entry.Policy, entry.Runbook, entry.Result, stamp(entry.At), stamp(entry.Until), body, bodySum(body)); err != nil {
 			return err
 		}
 	}
@@ -50,7 +53,7 @@ func (t *tx) checkCaps(change jenner.Change) error {
 	if err != nil {
 		return err
 	}
-	held, err := readBodies[jenner.LedgerEntry](rows)
+	held, err := readBodies(rows, t.remembered.entry)
 	if err != nil {
 		return err
 	}
@@ -60,25 +63,25 @@ func (t *tx) checkCaps(change jenner.Change) error {
 // Ledger gives the entries from since on, and every earlier one that held its target after since or still does, the
 // oldest first.
 func (s *Store) Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEntry, error) {
-	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
+	return s.entries(ctx,
 		"SELECT body, sum FROM ledger WHERE at >= ? OR "+holding+" ORDER BY +at, rowid", from(since), from(since))
 }
 
 // LedgerOf gives the entries of one service from since on, and every entry of whatever service that holds its target at
 // now, the oldest first. It is what a decision about that service needs, however much else the ledger holds.
 func (s *Store) LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error) {
-	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
+	return s.entries(ctx,
 		"SELECT body, sum FROM ledger WHERE (service = ? AND at >= ?) OR "+holding+" ORDER BY +at, rowid", service, from(since), from(now))
 }
 
-// LedgerOfRunbook gives the newest entries of kind action of a runbook, on whatever service, at most limit of them, the
-// oldest first.
+// LedgerOfRunbook gives the newest runs of a runbook that passed or failed, on whatever service, at most limit of them,
+// the oldest first.
 func (s *Store) LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error) {
 	if limit < 0 {
 		return nil, jenner.Permanent(fmt.Errorf("a limit of %d entries of the ledger", limit), "")
 	}
-	found, err := bodies[jenner.LedgerEntry](ctx, s, "reading the ledger",
-		"SELECT body, sum FROM ledger WHERE kind = 'action' AND runbook = ? ORDER BY at DESC, rowid DESC LIMIT ?", runbook, limit)
+	found, err := s.entries(ctx,
+		"SELECT body, sum FROM ledger WHERE kind = 'action' AND result IN ('passed', 'failed') AND runbook = ? ORDER BY at DESC, rowid DESC LIMIT ?", runbook, limit)
 	slices.Reverse(found)
 	return found, err
 }
@@ -87,6 +90,52 @@ func (s *Store) LedgerOfRunbook(ctx context.Context, runbook string, limit int) 
 // its target after since or still does, the oldest first.
 func (s *Store) LedgerOfPolicy(ctx context.Context, policy string, since time.Time) ([]jenner.LedgerEntry, error) {
 	const of = "kind IN ('action', 'touch') AND policy = ?1"
-	return bodies[jenner.LedgerEntry](ctx, s, "reading the ledger", "SELECT body, sum FROM ledger WHERE ("+of+" AND at >= ?2) OR ("+
+	return s.entries(ctx, "SELECT body, sum FROM ledger WHERE ("+of+" AND at >= ?2) OR ("+
 		of+" AND until = 0) OR ("+of+" AND until > ?2) ORDER BY +at, rowid", policy, from(since))
+}
+
+// entries gives the entries in the columns body and sum of a query.
+func (s *Store) entries(ctx context.Context, query string, args ...any) ([]jenner.LedgerEntry, error) {
+	var found []jenner.LedgerEntry
+	err := s.ask(ctx, s, "reading the ledger", func(row *sql.Rows) error {
+		entry, err := s.remembered.entry(row)
+		found = append(found, entry)
+		return err
+	}, query, args...)
+	return found, err
+}
+
+// remembered keeps entries of the ledger by their bodies. What somebody holds is read at each decision about anything, and
+// reading JSON is most of what that costs. The sum is checked all the same.
+type remembered struct {
+	mu      sync.Mutex
+	entries map[string]jenner.LedgerEntry
+}
+
+// maxRemembered is how many entries are kept. What is held at once is far less.
+const maxRemembered = 4096
+
+func (r *remembered) entry(row scanner) (jenner.LedgerEntry, error) {
+	var body sql.RawBytes
+	var sum int64
+	if err := row.Scan(&body, &sum); err != nil {
+		return jenner.LedgerEntry{}, err
+	}
+	if sum != bodySum(body) {
+		return jenner.LedgerEntry{}, fmt.Errorf("%w: an entry of the ledger", errDamaged)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if entry, known := r.entries[string(body)]; known {
+		return entry, nil
+	}
+	var entry jenner.LedgerEntry
+	if err := json.Unmarshal(body, &entry); err != nil {
+		return entry, fmt.Errorf("a stored entry of the ledger is not the JSON that was written: %w", err)
+	}
+	if r.entries == nil || len(r.entries) >= maxRemembered {
+		r.entries = map[string]jenner.LedgerEntry{}
+	}
+	r.entries[string(body)] = entry
+	return entry, nil
 }

@@ -103,7 +103,7 @@ func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
 	record := jenner.Record{Line: "incident", ID: "i", Subject: "shop", Phase: jenner.PhaseActing, Version: 3, Wait: "approval",
 		Created: noon, Updated: noon, State: jenner.Raw(map[string]string{"id": "i"})}
 	entry := jenner.Entry{At: noon, Phase: jenner.PhaseActing, Kind: "step", Text: "looked", Data: jenner.Raw(7)}
-	run := jenner.LedgerEntry{ID: "i/r1", Kind: jenner.LedgerAction, At: noon, By: "i", Service: "shop", Policy: "careful", Runbook: "restart"}
+	run := jenner.LedgerEntry{ID: "i/r1", Kind: jenner.LedgerAction, At: noon, By: "i", Service: "shop", Policy: "careful", Runbook: "restart", Result: "passed"}
 	healthy := jenner.LedgerEntry{ID: "i/h", Kind: jenner.LedgerHealth, At: noon, Service: "shop"}
 	bare := jenner.LedgerEntry{ID: "i/f", Kind: jenner.LedgerFault, At: noon, Until: noon.Add(time.Hour)}
 	done := jenner.Intent{Key: "k", By: "i", At: noon, State: jenner.IntentDone, EndedAt: noon.Add(time.Second)}

@@ -49,6 +49,8 @@ type Store struct {
 	verifier note.Verifier
 	lock     *os.File // nil without Options.Lock
 
+	remembered remembered
+
 	mu       sync.Mutex
 	prepared map[string]*sql.Stmt
 	closed   bool
@@ -57,6 +59,9 @@ type Store struct {
 // Open opens the data directory dir and makes what is missing in it: the directory with mode 0700, the database, and
 // the keys of the audit log. Errors say what to do; with Options.Lock the error wraps jenner.ErrInUse where another
 // process holds the lock.
+//
+// A damaged database is refused as far as that can be seen at once: a write-ahead log of which an acknowledged part cannot
+// be read, what Check finds, a broken head of the audit log. What was damaged after that is an error where it is read.
 func Open(dir string, opts Options) (*Store, error) {
 	whole, err := filepath.Abs(dir)
 	if err != nil {

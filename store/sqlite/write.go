@@ -20,6 +20,7 @@ type writer struct {
 	signer *audit.Signer
 
 	statements map[string]*sql.Stmt // used by the goroutine only
+	remembered remembered
 
 	mu      sync.Mutex
 	waiting []*job

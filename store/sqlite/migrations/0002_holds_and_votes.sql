@@ -2,16 +2,18 @@
 ALTER TABLE ledger ADD COLUMN kind    TEXT NOT NULL DEFAULT '';
 ALTER TABLE ledger ADD COLUMN policy  TEXT NOT NULL DEFAULT '';
 ALTER TABLE ledger ADD COLUMN runbook TEXT NOT NULL DEFAULT '';
+ALTER TABLE ledger ADD COLUMN result  TEXT NOT NULL DEFAULT '';
 
 UPDATE ledger SET
     kind    = coalesce(CAST(body AS TEXT) ->> '$.kind', ''),
     policy  = coalesce(CAST(body AS TEXT) ->> '$.policy', ''),
-    runbook = coalesce(CAST(body AS TEXT) ->> '$.runbook', '');
+    runbook = coalesce(CAST(body AS TEXT) ->> '$.runbook', ''),
+    result  = coalesce(CAST(body AS TEXT) ->> '$.result', '');
 
 -- An entry without an end holds, and so does one whose end is to come; a verified health holds nothing.
 DROP INDEX ledger_held;
 CREATE INDEX ledger_until ON ledger (until) WHERE kind <> 'health';
-CREATE INDEX ledger_runbook ON ledger (runbook, at) WHERE kind = 'action';
+CREATE INDEX ledger_runbook ON ledger (runbook, at) WHERE kind = 'action' AND result IN ('passed', 'failed');
 CREATE INDEX ledger_policy ON ledger (policy, at) WHERE kind IN ('action', 'touch');
 CREATE INDEX ledger_policy_until ON ledger (policy, until) WHERE kind IN ('action', 'touch');
 

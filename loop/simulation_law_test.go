@@ -361,9 +361,11 @@ func (l *law) ended() {
 	}
 	// What could not be proved to be undone while other trouble was on stays in the journal, and is undone at the next start.
 	left := func(jenner.FaultRecord) bool { return true }
-	if _, err := l.program.lab.Injector.UndoAll(context.Background(), left); err != nil {
-		l.break_("no fault is left behind", "%v", err)
-	}
+	l.start(l.program.ctx, func(ctx context.Context) {
+		if _, err := l.program.lab.Injector.UndoAll(ctx, left); err != nil {
+			l.break_("no fault is left behind", "%v", err)
+		}
+	})
 }
 
 // meddled: somebody else changed a knob of a service, or with no knob started it.

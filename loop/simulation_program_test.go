@@ -44,13 +44,19 @@ type simProgram struct {
 // simFlight is one record that a worker has; again asks for one more call when it is done.
 type simFlight struct{ again bool }
 
-// boot starts Jenner.
+// boot starts Jenner. It takes back what faults were left first, which may take time.
 func (s *simulation) boot() {
+	s.start(context.Background(), s.starting)
+}
+
+func (s *simulation) starting(ctx context.Context) {
 	p := &simProgram{simulation: s, flights: map[string]*simFlight{}, due: map[string]time.Time{}}
 	p.store = &simDisk{Store: s.kept, kept: s.kept, program: p}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.build()
-	_, err := p.lab.Injector.UndoAll(p.ctx, func(jenner.FaultRecord) bool { return true })
+	during, cancel := context.WithTimeout(ctx, 30*time.Second+time.Microsecond)
+	defer cancel()
+	_, err := p.lab.Injector.UndoAll(during, func(jenner.FaultRecord) bool { return true })
 	s.note("boot %v", err)
 	open, err := p.records(p.ctx, loop.IncidentLine, s.clock())
 	s.must(err)
@@ -115,6 +121,14 @@ func (p *simProgram) kill() {
 	}
 }
 
+// died starts Jenner again where it has died at a use of the disk.
+func (s *simulation) died() {
+	if s.program != nil && s.program.store.dead {
+		s.program.kill()
+		s.reboot()
+	}
+}
+
 // launch lets a worker call one record as soon as it can; again asks for one more call where one has it already.
 func (p *simProgram) launch(line, id string, again bool) {
 	key := line + " " + id
@@ -145,10 +159,6 @@ func (p *simProgram) fly(line, id, key string) {
 		due, err := reconcile(ctx, id)
 		p.landed(line, id, key, due, err)
 	})
-	if p.store.dead && p.simulation.program == p {
-		p.kill()
-		p.reboot()
-	}
 }
 
 // landed decides when a record is looked at next, as the runner does.
@@ -190,12 +200,10 @@ func (p *simProgram) second() {
 		}
 	}
 	p.in(time.Second, p.second)
-	p.take(func(ctx context.Context) {
-		p.intake.Forget()
-		for _, alert := range p.loop.Board.AllFiring() {
-			p.intake.Take(ctx, alert)
-		}
-	})
+	p.intake.Forget()
+	for _, alert := range p.loop.Board.AllFiring() {
+		p.intake.Take(p.ctx, alert)
+	}
 }
 
 // listen gives the intake what changed on the board.
@@ -204,23 +212,10 @@ func (p *simProgram) listen() {
 		return
 	}
 	p.in(0, func() {
-		if p.store.dead || len(p.changes) == 0 {
-			return
+		for !p.store.dead && len(p.changes) > 0 {
+			p.intake.Take(p.ctx, <-p.changes)
 		}
-		p.take(func(ctx context.Context) {
-			for len(p.changes) > 0 {
-				p.intake.Take(ctx, <-p.changes)
-			}
-		})
 	})
-}
-
-func (p *simProgram) take(work func(ctx context.Context)) {
-	work(p.ctx)
-	if p.store.dead && p.simulation.program == p {
-		p.kill()
-		p.reboot()
-	}
 }
 
 // look asks the probes that are due.

@@ -58,7 +58,6 @@ func TestSimulation(t *testing.T) {
 	close(seeds)
 	playing.Wait()
 	took := time.Since(began)
-	t.Logf("%d bytes/step", byt.Load()/steps.Load())
 	t.Logf("%d incidents in %s (%.0f a second): %d steps, %d effects, Jenner was killed %d times", incidents.Load(),
 		took.Round(time.Millisecond), float64(incidents.Load())/took.Seconds(), steps.Load(), effects.Load(), deaths.Load())
 }
@@ -174,9 +173,10 @@ func (s *simulation) play() {
 	s.invent()
 	s.boot()
 	for s.goesOn() && s.next() {
+		s.died()
 	}
-	s.law.ended()
 	if s.program != nil {
+		s.law.ended()
 		s.program.kill()
 	}
 	s.must(s.kept.Close())

@@ -221,7 +221,7 @@ func (s *simulation) drill(service jenner.Service) {
 		if experiment.Service == service.Name && len(s.law.openOf(loop.DrillLine)) == 0 {
 			p := s.program
 			drill := p.lab.NewDrill(experiment, s.clock())
-			p.take(func(ctx context.Context) { s.note("drill %v", p.drills.Create(ctx, drill.ID, service.Name, drill)) })
+			s.note("drill %v", p.drills.Create(p.ctx, drill.ID, service.Name, drill))
 		}
 	}
 }

@@ -108,6 +108,8 @@ func (s *story) machine(t *testing.T, common *jenner.Documents) *machine {
 		Runbooks:    merged(common.Runbooks, s.docs.Runbooks, func(d jenner.Runbook) string { return d.Name }),
 		Policies:    merged(common.Policies, s.docs.Policies, func(d jenner.Policy) string { return d.Name }),
 		Experiments: merged(common.Experiments, s.docs.Experiments, func(d jenner.Experiment) string { return d.Name }),
+		Teams:       s.docs.Teams,
+		Limits:      s.docs.Limits,
 	}
 	var services []jenner.Service
 	for _, text := range lines(s.world) {

@@ -80,12 +80,14 @@ func happened(call act.Call, starts, anew bool) (act.Happened, error) {
 	switch {
 	case err != nil:
 		return act.HappenedUnknown, err
-	case is.Alive == starts && world.did(call.Target.Name, call.Key):
+	case call.Key != "" && is.Alive == starts && world.did(call.Target.Name, call.Key):
 		return act.HappenedDone, nil
 	case is == was && was.Alive == starts && !anew:
 		return act.HappenedDone, nil // it was so already
 	case is == was, starts && is.Generation == was.Generation: // what has not been started since was not started by us
 		return act.HappenedNot, nil
+	case starts && is.Alive:
+		return act.HappenedDone, nil // by whoever: it was started since, and lives
 	}
 	return act.HappenedUnknown, nil
 }

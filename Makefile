@@ -5,6 +5,9 @@ BIN := bin/jenner
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 BENCHTIME ?= 10s
 FUZZTIME ?= 10s
+SEEDS ?= 1-200
+INCIDENTS ?= 500
+SOAK ?= 1h
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The packages that have benchmarks, and the fuzz tests as PACKAGE:NAME, as the tests say.
@@ -15,7 +18,7 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench demo reference fuzz clean
+.PHONY: help build test lint bench sim soak demo reference fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,12 @@ lint: ## check format, go vet and staticcheck (staticcheck.conf says which check
 bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
 	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 20m -p 1 $(BENCH_PACKAGES)
+
+sim: ## simulate SEEDS, 1-200 where not said, with INCIDENTS each; a seed that fails can be run again
+	$(GO) test ./loop -run '^TestSimulation$$' -timeout 60m -v -args -sim.seeds $(SEEDS) -sim.incidents $(INCIDENTS)
+
+soak: ## break the demo shop at random for SOAK, 1h where not said, and report what was healed
+	$(GO) test ./cmd/jenner -run '^TestSoak$$' -timeout 90m -v -args -soak $(SOAK)
 
 demo: build ## break a small real shop before your eyes, and heal it
 	$(BIN) demo

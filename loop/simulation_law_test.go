@@ -360,12 +360,15 @@ func (l *law) ended() {
 		}
 	}
 	// What could not be proved to be undone while other trouble was on stays in the journal, and is undone at the next start.
-	left := func(jenner.FaultRecord) bool { return true }
+	left, done := func(jenner.FaultRecord) bool { return true }, false
 	l.start(l.program.ctx, func(ctx context.Context) {
 		if _, err := l.program.lab.Injector.UndoAll(ctx, left); err != nil {
 			l.break_("no fault is left behind", "%v", err)
 		}
+		done = true
 	})
+	for !done && l.next() {
+	}
 }
 
 // meddled: somebody else changed a knob of a service, or with no knob started it.
@@ -504,14 +507,9 @@ func (l *law) came(call act.Call, subject string) {
 // Undo takes an effect back, if it is this run's.
 func (w watchedUndoer) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	l := w.law
-	again := l.intents[call.Key] != nil && l.intents[call.Key].begins > 0
-	if one := l.intents[call.Key]; one != nil {
-		one.begins++
-	}
 	result, err := w.undoer.Undo(ctx, call)
 	if err == nil && result.Changed {
-		// Of an undo that has failed halfway nobody can tell what it had changed, so that it is tried again all the same.
-		if owner := l.ours[w.subject(call)]; owner != call.Run && !again {
+		if owner := l.ours[w.subject(call)]; owner != call.Run {
 			l.break_("a run takes back only its own", "%s took back %q, which %q changed last", call.Key, w.subject(call), owner)
 		}
 		l.came(call, w.subject(call))

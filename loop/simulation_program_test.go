@@ -46,13 +46,13 @@ type simFlight struct{ again bool }
 
 // boot starts Jenner. It takes back what faults were left first, which may take time.
 func (s *simulation) boot() {
-	s.start(context.Background(), s.starting)
+	s.start(s.life, s.starting)
 }
 
 func (s *simulation) starting(ctx context.Context) {
 	p := &simProgram{simulation: s, flights: map[string]*simFlight{}, due: map[string]time.Time{}}
 	p.store = &simDisk{Store: s.kept, kept: s.kept, program: p}
-	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	p.ctx, p.cancel = context.WithCancelCause(s.life)
 	p.build()
 	during, cancel := context.WithTimeout(ctx, 30*time.Second+time.Microsecond)
 	defer cancel()
@@ -116,9 +116,7 @@ func (p *simProgram) kill() {
 		t.carried = p.chance.IntN(2) == 0
 	}
 	p.cancel(errDead)
-	for len(p.parked) > 0 {
-		p.goOn(p.parked[0])
-	}
+	p.drain()
 }
 
 // died starts Jenner again where it has died at a use of the disk.

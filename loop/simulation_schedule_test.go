@@ -154,6 +154,13 @@ func (s *schedule) cancelled() {
 	}
 }
 
+// drain lets all parked tasks go on until they have ended; what they waited for has been ended before.
+func (s *schedule) drain() {
+	for len(s.parked) > 0 {
+		s.goOn(s.parked[0])
+	}
+}
+
 // goOn gives the token to a parked task until it parks again, or ends.
 func (s *schedule) goOn(t *task) {
 	t.waits = nil

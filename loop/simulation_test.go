@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"context"
 	flags "flag"
 	"fmt"
 	"hash/fnv"
@@ -102,6 +103,7 @@ type simulation struct {
 	seed      uint64
 	incidents int // trouble goes on until so many were opened
 	began     time.Time
+	life      context.Context // ends with the history
 	dir       string
 	world     *sim.World
 	docs      *jenner.Documents
@@ -164,6 +166,8 @@ const longEnough = 3 * time.Hour
 func (s *simulation) play() {
 	s.schedule = newSchedule(rand.New(rand.NewPCG(s.seed, 1)))
 	s.began = time.Now()
+	var end context.CancelFunc
+	s.life, end = context.WithCancel(context.Background())
 	s.world = sim.NewWorld(fmt.Sprint("seed ", s.seed), time.Now)
 	defer s.world.Close()
 	s.world.Wait = s.wait
@@ -179,6 +183,8 @@ func (s *simulation) play() {
 		s.law.ended()
 		s.program.kill()
 	}
+	end()
+	s.drain()
 	s.must(s.kept.Close())
 	s.note("ended with %d incidents", s.opened)
 	if *simTrace {

@@ -191,3 +191,49 @@ func TestTheConceptsAreTrue(t *testing.T) {
 		row(string(phase))
 	}
 }
+
+var (
+	promised = regexp.MustCompile("`(Test[A-Za-z0-9]+|[a-z0-9-]+[.]txtar)`")
+	declared = regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`)
+)
+
+// TestWhatJennerNeverDoesIsHeld looks that every promise names tests, and that they are there.
+func TestWhatJennerNeverDoesIsHeld(t *testing.T) {
+	tests := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, found := range declared.FindAllStringSubmatch(string(source), -1) {
+			tests[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := 0
+	for line := range strings.Lines(page(t, "docs/never.md")) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| never |") {
+			continue
+		}
+		promises++
+		held := promised.FindAllStringSubmatch(line, -1)
+		if len(held) == 0 {
+			t.Errorf("nothing holds: %s", line)
+		}
+		for _, found := range held {
+			if strings.HasSuffix(found[1], ".txtar") {
+				if _, err := os.Stat(filepath.Join(root, "loop", "testdata", found[1])); err != nil {
+					t.Errorf("there is no story %s: %v", found[1], err)
+				}
+			} else if !tests[found[1]] {
+				t.Errorf("there is no test %s", found[1])
+			}
+		}
+	}
+	if promises < 30 {
+		t.Errorf("only %d promises were found", promises)
+	}
+}

@@ -81,11 +81,14 @@ func (s *Set) Happened(_ context.Context, call act.Call) (act.Happened, error) {
 	return act.HappenedUnknown, nil
 }
 
-// Undo turns the knob back.
+// Undo turns the knob back, where nobody else has turned it since.
 func (s *Set) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	var was string
 	if err := json.Unmarshal(call.Checkpoint, &was); err != nil {
 		return act.Result{}, jenner.ForHuman(fmt.Errorf("the checkpoint %q cannot be read: %w", call.Checkpoint, err), "")
+	}
+	if value, err := s.value(call); err != nil || value != s.Value && value != was {
+		return leftAlone, err
 	}
 	return s.turn(ctx, call, was, "undo set "+s.Knob)
 }

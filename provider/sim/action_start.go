@@ -24,7 +24,7 @@ func (*Start) Happened(_ context.Context, call act.Call) (act.Happened, error) {
 	return happened(call, true, false)
 }
 
-// Undo ends the service where it did not live before.
+// Undo ends the service where it did not live before and nobody else has started it since.
 func (*Start) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	was, err := before(call.Checkpoint)
 	if err != nil {
@@ -32,6 +32,9 @@ func (*Start) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	}
 	if was.Alive {
 		return act.Result{Summary: "it lived before, and is left so"}, nil
+	}
+	if mine, err := ours(call); err != nil || !mine {
+		return leftAlone, err
 	}
 	return ensureGone(ctx, call, "undo start")
 }

@@ -24,7 +24,7 @@ func (*Stop) Happened(_ context.Context, call act.Call) (act.Happened, error) {
 	return happened(call, false, false)
 }
 
-// Undo starts the service where it lived before.
+// Undo starts the service where it lived before and nobody else has started it since.
 func (*Stop) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	was, err := before(call.Checkpoint)
 	if err != nil {
@@ -32,6 +32,9 @@ func (*Stop) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	}
 	if !was.Alive {
 		return act.Result{Summary: "it did not live before, and is left so"}, nil
+	}
+	if mine, err := ours(call); err != nil || !mine {
+		return leftAlone, err
 	}
 	return ensureRunning(ctx, call, "undo stop")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -91,6 +92,19 @@ func happened(call act.Call, starts, anew bool) (act.Happened, error) {
 	}
 	return act.HappenedUnknown, nil
 }
+
+// ours tells whether a service still is as the call that is to be undone left it. The executor asks for fingerprints
+// before it begins an undo; one that is tried again, after a failure or a crash, must see for itself.
+func ours(call act.Call) (bool, error) {
+	world, err := find(call.Target)
+	if err != nil {
+		return false, err
+	}
+	return world.did(call.Target.Name, strings.TrimSuffix(call.Key, "/undo")), nil
+}
+
+// leftAlone is what an undo says of what is not its own.
+var leftAlone = act.Result{Summary: "left alone: it is not as this left it"}
 
 // ensureGone ends a service that lives.
 func ensureGone(ctx context.Context, call act.Call, what string) (act.Result, error) {

@@ -181,7 +181,10 @@ func (w *World) Kill(name string) {
 
 // end ends a service; one with the knob returns comes back by itself.
 func (w *World) end(name string, one *service) {
-	one.alive, one.hung, one.by = false, false, ""
+	if one.alive {
+		one.by = ""
+	}
+	one.alive, one.hung = false, false
 	back, generation := one.duration(KnobReturns), one.generation
 	if back > 0 {
 		w.later = append(w.later, planned{w.now().Add(back), func(w *World) {

@@ -112,11 +112,8 @@ func (p *simProgram) kill() {
 	p.note("dead")
 	p.store.dead = true
 	p.simulation.program = nil
-	for _, t := range p.parked {
-		t.carried = p.chance.IntN(2) == 0
-	}
 	p.cancel(errDead)
-	p.drain()
+	p.schedule.kill()
 }
 
 // died starts Jenner again where it has died at a use of the disk.

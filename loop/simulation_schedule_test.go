@@ -84,7 +84,8 @@ type task struct {
 	resume  chan struct{}
 	waits   context.Context // while it is parked: what ends the wait early
 	parks   int             // how often it has parked
-	carried bool            // what it waited for comes about, although the program that it belongs to is gone
+	killed  bool            // the program that it belongs to is gone
+	carried bool            // what it waited for comes about all the same
 }
 
 type taskKey struct{}
@@ -110,8 +111,11 @@ func (s *schedule) wait(ctx context.Context, d time.Duration) error {
 			wakes, limited = until, true
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case t.killed:
+		return errDead
 	}
 	t.waits, t.carried = ctx, false
 	t.parks++
@@ -126,6 +130,8 @@ func (s *schedule) wait(ctx context.Context, d time.Duration) error {
 	switch {
 	case t.carried && d >= 0:
 		return nil
+	case t.killed:
+		return errDead
 	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case d >= 0 && !time.Now().Before(until):
@@ -154,10 +160,12 @@ func (s *schedule) cancelled() {
 	}
 }
 
-// drain lets all parked tasks go on until they have ended; what they waited for has been ended before.
-func (s *schedule) drain() {
+// kill ends all parked tasks. Of what some of them waited for, it may come about all the same.
+func (s *schedule) kill() {
 	for len(s.parked) > 0 {
-		s.goOn(s.parked[0])
+		t := s.parked[0]
+		t.killed, t.carried = true, s.chance.IntN(2) == 0
+		s.goOn(t)
 	}
 }
 

@@ -184,7 +184,7 @@ func (s *simulation) play() {
 		s.program.kill()
 	}
 	end()
-	s.drain()
+	s.kill()
 	s.must(s.kept.Close())
 	s.note("ended with %d incidents", s.opened)
 	if *simTrace {

@@ -113,14 +113,22 @@ func (h *Holds) Unpause(service string) (jenner.Hold, bool, error) {
 			hold = one
 		}
 	}
-	err := os.Remove(h.pauseFile(service))
-	if errors.Is(err, fs.ErrNotExist) {
-		return hold, false, nil
-	}
-	if err != nil {
+	files, err := h.pauseFiles()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return hold, true, fmt.Errorf("cannot end the pause of %s: %w", service, err)
 	}
-	return hold, true, nil
+	was := false
+	for _, file := range files {
+		if file.service != service {
+			continue
+		}
+		err := os.Remove(filepath.Join(h.pauses, file.name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return hold, true, fmt.Errorf("cannot end the pause of %s: %w", service, err)
+		}
+		was = was || err == nil
+	}
+	return hold, was, nil
 }
 
 // pauseFile has the service's name escaped, for a name may hold anything.
@@ -131,28 +139,43 @@ func (h *Holds) pauseFile(service string) string {
 // Pauses are the pauses in force.
 func (h *Holds) Pauses() []jenner.Hold { return h.inForce(h.read()) }
 
-// read reads the pauses from disk. A file that cannot be read pauses its service: when in doubt, nothing is done.
-func (h *Holds) read() []jenner.Hold {
+// namedPause is a file of the pauses and the service that its name says. Several names may say the same one, for people
+// make such files by hand and do not escape them as Pause does.
+type namedPause struct{ name, service string }
+
+func (h *Holds) pauseFiles() ([]namedPause, error) {
 	entries, err := os.ReadDir(h.pauses)
-	if err != nil {
+	var files []namedPause
+	for _, entry := range entries {
+		escaped, is := strings.CutSuffix(entry.Name(), ".json")
+		if service, err := url.PathUnescape(escaped); is && err == nil {
+			files = append(files, namedPause{entry.Name(), service})
+		}
+	}
+	return files, err
+}
+
+// read reads the pauses from disk. A file that cannot be read pauses its service, and a folder that cannot be read
+// pauses all of them: when in doubt, nothing is done.
+func (h *Holds) read() []jenner.Hold {
+	files, err := h.pauseFiles()
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil // there is no such folder as long as nobody ever paused anything
 	}
 	var paused []jenner.Hold
-	for _, entry := range entries {
-		escaped, is := strings.CutSuffix(entry.Name(), ".json")
-		service, err := url.PathUnescape(escaped)
-		if !is || err != nil {
-			continue
-		}
+	if err != nil {
+		paused = append(paused, jenner.Hold{Scope: jenner.HoldAll, By: "somebody", Reason: "the pauses in " + h.pauses + " cannot be read: " + err.Error()})
+	}
+	for _, file := range files {
 		var hold jenner.Hold
-		raw, err := os.ReadFile(filepath.Join(h.pauses, entry.Name()))
+		raw, err := os.ReadFile(filepath.Join(h.pauses, file.name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was taken away just now
 		}
 		if err != nil || json.Unmarshal(raw, &hold) != nil {
-			hold = jenner.Hold{By: "somebody", Reason: "the file " + entry.Name() + " in " + h.pauses + " cannot be read"}
+			hold = jenner.Hold{By: "somebody", Reason: "the file " + file.name + " in " + h.pauses + " cannot be read"}
 		}
-		hold.Scope = service
+		hold.Scope = file.service
 		paused = append(paused, hold)
 	}
 	return paused

@@ -77,6 +77,10 @@ func (j *Journal) Open() ([]jenner.FaultRecord, error) {
 		if readErr == nil {
 			readErr = json.Unmarshal(raw, &record)
 		}
+		if readErr == nil && record.ID+".json" != file.Name() {
+			// Undoing it would remove another file, or this one never.
+			readErr = fmt.Errorf("it is about fault %q, whose file it is not; undo that one by hand and remove the file", record.ID)
+		}
 		if readErr != nil {
 			err = errors.Join(err, fmt.Errorf("undo journal %s: %w", file.Name(), readErr))
 			continue

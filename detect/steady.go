@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -290,6 +291,12 @@ func (s *Steady) Export() ([]byte, error) {
 	return raw, nil
 }
 
+// sensible tells whether the bounds can have been learned. A name with a NUL would be another one's sliKey.
+func (k keptBounds) sensible() bool {
+	return k.Service != "" && k.SLI != "" && !strings.Contains(k.Service+k.SLI, "\x00") &&
+		k.Learned && k.N >= 0 && k.Deviation >= 0 && k.Low <= k.High
+}
+
 // Import takes over what Export gave. It may be called before or after Set; bounds of an SLI whose PromQL has changed
 // are forgotten by Set. Where raw cannot be read nothing changes, and everything is learned anew.
 func (s *Steady) Import(raw []byte) error {
@@ -298,7 +305,7 @@ func (s *Steady) Import(raw []byte) error {
 		return fmt.Errorf("the kept steady bounds cannot be read, so they are learned anew: %w", err)
 	}
 	for _, kept := range list {
-		if kept.Service == "" || kept.SLI == "" || !kept.Learned || kept.Low > kept.High {
+		if !kept.sensible() {
 			return fmt.Errorf("the kept steady bounds of %q/%q make no sense, so all are learned anew", kept.Service, kept.SLI)
 		}
 	}

@@ -82,7 +82,10 @@ func (in *Intake) keep(record jenner.Record) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if !record.Ended {
-		in.open[record.Subject] = record.ID
+		// Of two commits that follow each other at once, the word of the first may come last; what has ended stays so.
+		if _, over := in.ended[record.ID]; !over {
+			in.open[record.Subject] = record.ID
+		}
 		return
 	}
 	if in.open[record.Subject] == record.ID {

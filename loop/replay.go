@@ -3,7 +3,9 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -23,13 +25,18 @@ type Memory interface {
 }
 
 // Replay runs what was seen of an incident through documents, and says what would be diagnosed and decided, without any
-// effect. The scene takes the world's place, and Memory is read as it stood at the scene's time. Nothing is asked of the
-// live world, so what the files look at today and nobody looked at then is missing evidence.
+// effect. The scene takes the world's place, and Memory is read as it stood at the scene's time. Of the live world only the
+// Stepper's actions are asked how much they would touch and who owns it; what the files look at today and nobody looked at
+// then is missing evidence. What people did then is left out: holds, pauses and words on a request; so is what was left of
+// error budgets, which nobody kept. The same scene, files and memory give the same answer. Run may be called concurrently.
 type Replay struct {
 	Docs    *jenner.Documents
 	Memory  Memory // nil: nothing was done before
 	Stepper *act.Stepper
+	// Planned are the events of calendars that were on for a service; nil: there are no calendars.
 	Planned func(service jenner.Service, now time.Time) (events []jenner.Planned, gaps []string)
+	// Explains is the incident about a service that was open at a time; nil: there was none.
+	Explains func(service string, at time.Time) (id string, known bool)
 }
 
 // Replayed is what a replay came to.
@@ -55,6 +62,12 @@ func (r Replay) Run(ctx context.Context, id, service string, scene jenner.Scene)
 		return Replayed{Incident: incident, Nothing: "too early to tell: " + incident.Diagnosis.Unsure}, nil
 	case !known:
 		return Replayed{Incident: incident, Nothing: "the cause is unknown: no signature fits what was seen"}, nil
+	}
+	if root := incident.Diagnosis.Root; root != service && r.Explains != nil {
+		if other, open := r.Explains(root, scene.At); open && other != id {
+			incident.SymptomOf = other
+			return Replayed{Incident: incident, Nothing: symptomText(root, other)}, nil
+		}
 	}
 	if _, err := w.plan(ctx, step); err != nil {
 		return Replayed{}, err
@@ -82,11 +95,25 @@ func (r Replay) world(scene jenner.Scene) *World {
 	}
 	return &World{Store: asOf{memory, scene.At}, Docs: func() *jenner.Documents { return r.Docs }, Telemetry: telemetry, Board: board,
 		Stepper: r.Stepper, AskNow: func(string) {}, Holds: func() []jenner.Hold { return nil }, Planned: r.Planned,
-		Budgets: func(context.Context, jenner.Service) []decide.Budget { return nil },
+		Budgets: budgetsThen,
 		Steady:  func(context.Context, jenner.Service) []jenner.Check { return nil },
 		Notify:  func(context.Context, string, notify.Message) error { return nil },
 		Records: func(context.Context, string, time.Time) ([]jenner.Record, error) { return nil, nil },
 		Now:     now, Started: scene.At, Logger: slog.New(slog.DiscardHandler)}
+}
+
+// symptomText says of what an incident was a symptom.
+func symptomText(root, id string) string {
+	return fmt.Sprintf("a symptom of %s, which %s explains", root, id)
+}
+
+// budgetsThen are the error budgets as far as they are known of the past.
+func budgetsThen(_ context.Context, service jenner.Service) []decide.Budget {
+	var budgets []decide.Budget
+	for _, slo := range service.SLOs {
+		budgets = append(budgets, decide.Budget{SLO: slo.Name, Why: "nobody kept how much of it was left then"})
+	}
+	return budgets
 }
 
 // asOf is a memory as it stood at a time, as a store that nothing can be put into.
@@ -105,21 +132,36 @@ func before[T any](all []T, err error, at time.Time, when func(T) time.Time) ([]
 	return kept, err
 }
 
-func entryAt(entry jenner.LedgerEntry) time.Time { return entry.At }
-
-func (a asOf) LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error) {
-	all, err := a.Memory.LedgerOf(ctx, service, since, now)
-	return before(all, err, a.at, entryAt)
+// entries are those of before, as they stood: what a run came to was not known while it still held its target.
+func (a asOf) entries(all []jenner.LedgerEntry, err error) ([]jenner.LedgerEntry, error) {
+	kept, err := before(all, err, a.at, func(entry jenner.LedgerEntry) time.Time { return entry.At })
+	for i := range kept {
+		if kept[i].Kind != jenner.LedgerHealth && kept[i].Until.After(a.at) {
+			kept[i].Result = ""
+		}
+	}
+	return kept, err
 }
 
+func (a asOf) LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error) {
+	return a.entries(a.Memory.LedgerOf(ctx, service, since, now))
+}
+
+// LedgerOfRunbook asks for more and more until the last runs before that time are among them, for the newest of all may
+// have come after it.
 func (a asOf) LedgerOfRunbook(ctx context.Context, runbook string, limit int) ([]jenner.LedgerEntry, error) {
-	all, err := a.Memory.LedgerOfRunbook(ctx, runbook, limit)
-	return before(all, err, a.at, entryAt)
+	for ask := max(1, limit); ; ask *= 4 {
+		all, err := a.Memory.LedgerOfRunbook(ctx, runbook, ask)
+		kept, err := a.entries(all, err)
+		kept = slices.DeleteFunc(kept, func(entry jenner.LedgerEntry) bool { return entry.Result == "" })
+		if err != nil || len(kept) >= limit || len(all) < ask {
+			return kept[max(0, len(kept)-limit):], err
+		}
+	}
 }
 
 func (a asOf) LedgerOfPolicy(ctx context.Context, policy string, since time.Time) ([]jenner.LedgerEntry, error) {
-	all, err := a.Memory.LedgerOfPolicy(ctx, policy, since)
-	return before(all, err, a.at, entryAt)
+	return a.entries(a.Memory.LedgerOfPolicy(ctx, policy, since))
 }
 
 func (a asOf) Judgements(ctx context.Context, policy string, since time.Time) ([]jenner.Judgement, error) {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,41 @@ func (w *watcher) firing(look func(service string) []jenner.Alert) func(service 
 		}
 		return alerts
 	}
+}
+
+// SceneOf is what was seen of a recorded incident last before anything was done about it: from then on Jenner's own actions
+// were seen as well. The incident's alerts of that time are always in it. Where nobody kept a scene, for the incident was
+// never diagnosed, or by an older version, it is the alerts alone, at the time when it was opened, and recorded is false. An
+// error says that a scene cannot be read.
+func SceneOf(incident jenner.Incident, timeline []jenner.Entry) (scene jenner.Scene, recorded bool, err error) {
+	for _, entry := range timeline {
+		if entry.Kind == "run" {
+			break
+		}
+		if entry.Kind == jenner.EntryScene {
+			scene, recorded = jenner.Scene{}, true
+			if err := json.Unmarshal(entry.Data, &scene); err != nil {
+				return scene, true, fmt.Errorf("the scene of incident %s at %s cannot be read: %w", incident.ID,
+					entry.At.Format(time.RFC3339), err)
+			}
+		}
+	}
+	if !recorded {
+		scene.At = incident.OpenedAt
+	}
+	for _, alert := range incident.Alerts {
+		same := func(other jenner.Alert) bool { return other.Fingerprint == alert.Fingerprint }
+		over := alert.StartsAt.After(scene.At) || !alert.EndsAt.IsZero() && alert.EndsAt.Before(scene.At)
+		if slices.ContainsFunc(scene.Firing, same) || recorded && over {
+			continue
+		}
+		alert.Status, alert.EndsAt = jenner.Firing, time.Time{}
+		if alert.SeenAt.IsZero() || alert.SeenAt.After(scene.At) {
+			alert.SeenAt = scene.At
+		}
+		scene.Firing = append(scene.Firing, alert)
+	}
+	return scene, recorded, nil
 }
 
 // describeScene says in a line how much was looked at.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/loop"
 )
 
 // The storm: 20 services fail, 99 others need each of them, and every one of the 2,000 raises 50 alerts at once.
@@ -160,6 +161,20 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "all is quiet again", f.quiet)
+}
+
+// TestAnIncidentThatHasEndedIsNotOpenedByALateWord: the word that it began may come after the word that it ended. It
+// would keep its service from ever being looked at again.
+func TestAnIncidentThatHasEndedIsNotOpenedByALateWord(t *testing.T) {
+	f := newFlood(t, floodDocs([]jenner.Service{floodService(0)}), 1)
+	begun := jenner.Record{Line: loop.IncidentLine, ID: "i-1", Subject: "s0000", State: jenner.Raw(jenner.Incident{ID: "i-1"})}
+	ended := begun
+	ended.Ended, ended.Phase, ended.Updated = true, jenner.PhaseResolved, time.Now()
+	f.intake.Committed(jenner.Change{Record: ended})
+	f.intake.Committed(jenner.Change{Record: begun})
+	if id, open := f.intake.Open("s0000"); open {
+		t.Errorf("%s is open for ever", id)
+	}
 }
 
 // BenchmarkStorm measures the storm: how long until the first action begins, how long after the kill switch the last one

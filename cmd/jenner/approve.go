@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
@@ -21,7 +22,7 @@ func approveCommand(set *settings) *cobra.Command {
 	var v voting
 	var ahead bool
 	var service, book string
-	var lasting time.Duration
+	var lasting span
 	cmd := &cobra.Command{
 		Use:   "approve ID | approve --ahead --service S --runbook R --for 1h",
 		Short: "Let Jenner make the run that it asks about",
@@ -31,15 +32,16 @@ again before it acts: what has cleared meanwhile needs nothing.
 
 With --ahead, says yes beforehand to whatever runs of a runbook on a service come until the time is over. All other
 guards hold on.`,
-		Example: "  jenner approve i-1122-034501-9f03aa\n  jenner approve --ahead --service checkout --runbook restart --for 1h",
-		Args:    cobra.MaximumNArgs(1),
+		Example:           "  jenner approve i-1122-034501-9f03aa\n  jenner approve --ahead --service checkout --runbook restart --for 1h",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: set.completeIncidents(1, true, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.yes = true
 			switch {
 			case ahead && (service == "" || book == "" || lasting <= 0 || len(args) > 0):
 				return usage("with --ahead write --service, --runbook and --for, and no ID")
 			case ahead:
-				return v.ahead(cmd.Context(), set.data, service, book, lasting, cmd.OutOrStdout())
+				return v.ahead(cmd.Context(), set.data, service, book, time.Duration(lasting), cmd.OutOrStdout())
 			case len(args) != 1:
 				return usage("jenner approve wants the ID of an incident or a request; `jenner incidents --open` lists them")
 			}
@@ -50,7 +52,8 @@ guards hold on.`,
 	cmd.Flags().BoolVar(&ahead, "ahead", false, "agree beforehand to runs that are still to come")
 	cmd.Flags().StringVar(&service, "service", "", "with --ahead: the service")
 	cmd.Flags().StringVar(&book, "runbook", "", "with --ahead: the runbook")
-	cmd.Flags().DurationVar(&lasting, "for", 0, "with --ahead: for how long from now on")
+	cmd.Flags().Var(&lasting, "for", "with --ahead: for how long from now on, such as 2h or 1d")
+	set.completeFlags(cmd)
 	return cmd
 }
 
@@ -61,7 +64,8 @@ func rejectCommand(set *settings) *cobra.Command {
 		Short: "Keep Jenner from making the run that it asks about",
 		Long: `Says no to the open request of an incident; ID is the incident or the request. One no of somebody who may agree is
 enough: nothing is done, and the incident stays with people.`,
-		Args: exactly("ID"),
+		Args:              exactly("ID"),
+		ValidArgsFunction: set.completeIncidents(1, true, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return v.vote(cmd.Context(), set.data, args[0], cmd.OutOrStdout())
 		},
@@ -90,15 +94,15 @@ type voted struct {
 }
 
 func (v *voting) vote(ctx context.Context, data, id string, out io.Writer) error {
+	request, err := openRequest(ctx, data, id)
+	if err != nil {
+		return err
+	}
 	store, err := sqlite.Open(data, sqlite.Options{})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	request, err := openRequest(ctx, store, id)
-	if err != nil {
-		return err
-	}
 	vote := jenner.Vote{Request: request.ID, Person: person(), Yes: v.yes, At: time.Now(), Reason: v.reason}
 	switch {
 	case len(request.By) > 0 && !slices.Contains(request.By, vote.Person):
@@ -144,8 +148,14 @@ func (v *voting) tell(result voted, request jenner.Request, out io.Writer) error
 	return nil
 }
 
-// openRequest finds the open request of an incident, or says why there is none.
-func openRequest(ctx context.Context, store *sqlite.Store, id string) (jenner.Request, error) {
+// openRequest finds the open request of an incident, or says why there is none. It makes nothing: a data directory that a
+// wrong --data names does not come about by asking.
+func openRequest(ctx context.Context, data, id string) (jenner.Request, error) {
+	store, err := sqlite.Open(data, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return jenner.Request{}, err
+	}
+	defer store.Close()
 	incidentID, _, _ := strings.Cut(id, "/")
 	record, err := store.Load(ctx, loop.IncidentLine, incidentID)
 	if errors.Is(err, jenner.ErrNotFound) {
@@ -164,13 +174,25 @@ func openRequest(ctx context.Context, store *sqlite.Store, id string) (jenner.Re
 	}
 	for _, request := range slices.Backward(requests) {
 		if request.Closed != "" && (id == incidentID || id == request.ID) {
-			return jenner.Request{}, fmt.Errorf("%s is %s already", request.ID, request.Closed)
+			return jenner.Request{}, fmt.Errorf("%s is %s already; `jenner why %s` tells how", request.ID, request.Closed, incidentID)
 		}
 	}
-	return jenner.Request{}, fmt.Errorf("%s asks nobody: it is %s", incidentID, record.Phase)
+	return jenner.Request{}, fmt.Errorf("%s asks nobody: it is %s; `jenner why %s` tells why", id, record.Phase, incidentID)
 }
 
 func (v *voting) ahead(ctx context.Context, data, service, book string, lasting time.Duration, out io.Writer) error {
+	if looked, err := sqlite.Open(data, sqlite.Options{ReadOnly: true}); err != nil {
+		return fmt.Errorf("no jenner would hear of it: %w", err)
+	} else if err := looked.Close(); err != nil {
+		return err
+	}
+	docs := filesFor(ctx, data, nil) // where they cannot be read, nobody knows better
+	if known := servicesOf(docs); len(known) > 0 && !slices.Contains(known, service) {
+		return usage("there is no service %q in the files%s", service, strict.Hint(service, known))
+	}
+	if known := runbooksOf(docs); len(known) > 0 && !slices.Contains(known, book) {
+		return usage("there is no runbook %q in the files%s", book, strict.Hint(book, known))
+	}
 	store, err := sqlite.Open(data, sqlite.Options{})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
@@ -27,7 +28,8 @@ func maturityCommand(set *settings) *cobra.Command {
 		Long: `Shows for each service and each policy that is for it, runbook by runbook, on which rung it stands: shadow, recommend,
 approve or auto; with the evidence (decisions that turned out right and wrong, the lower bound of the share of right ones,
 drills that came out PROVEN) and what is missing for the next rung. A policy without promotion stands where its files say.`,
-		Example: "  jenner maturity checkout --data /var/lib/jenner",
+		Example:           "  jenner maturity checkout --data /var/lib/jenner",
+		ValidArgsFunction: set.complete(0, servicesOf),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := sqlite.Open(set.data, sqlite.Options{ReadOnly: true})
 			if err != nil {
@@ -37,6 +39,11 @@ drills that came out PROVEN) and what is missing for the next rung. A policy wit
 			docs, err := documentsOf(cmd.Context(), store, configs, set.logger(slog.LevelError))
 			if err != nil {
 				return err
+			}
+			for _, name := range args {
+				if _, known := docs.Service(name); !known {
+					return usage("there is no service %q in the files%s", name, strict.Hint(name, servicesOf(docs)))
+				}
 			}
 			standings, err := loop.Maturity(cmd.Context(), store, docs, time.Now(), args...)
 			if err != nil {

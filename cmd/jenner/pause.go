@@ -6,36 +6,75 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/strict"
 )
 
 func pauseCommand(set *settings) *cobra.Command {
 	var reason string
-	var lasting time.Duration
+	var lasting span
 	cmd := &cobra.Command{
 		Use:   "pause SERVICE...",
 		Short: "Keep Jenner from acting on some services for a while",
 		Long: `Nothing is done to the services any more, at once, in every phase, and across restarts, until the time is over or
 jenner resume SERVICE. What was begun is taken back where it can be; watching, diagnosing and paging go on. It works
 whether or not a jenner runs. jenner stop stops everything.`,
-		Example: "  jenner pause checkout payments --for 2h --reason 'moving the database'",
-		Args:    atLeastOne("service"),
+		Example:           "  jenner pause checkout payments --for 2h --reason 'moving the database'",
+		Args:              atLeastOne("service"),
+		ValidArgsFunction: set.complete(0, servicesOf),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if lasting < 0 {
-				return usage("--for %s lies in the past", lasting)
-			}
-			return pause(cmd.Context(), set.data, args, lasting, reason, cmd.OutOrStdout())
+			err := pause(cmd.Context(), set.data, args, time.Duration(lasting), reason, cmd.OutOrStdout())
+			doubt(filesFor(cmd.Context(), set.data, nil), args, cmd.ErrOrStderr())
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who come later")
-	cmd.Flags().DurationVar(&lasting, "for", 0, "for how long; until jenner resume where not said")
+	cmd.Flags().Var(&lasting, "for", "for how long, such as 2h or 1d; until jenner resume where not said")
 	return cmd
 }
 
+// span is how long something lasts, as a flag. It is written as in the files, days and weeks included.
+type span jenner.Duration
+
+// Set reads the flag.
+func (s *span) Set(text string) error {
+	lasting, err := jenner.ParseDuration(text)
+	if err == nil && lasting <= 0 {
+		err = fmt.Errorf("%q is no time at all", text)
+	}
+	*s = span(lasting)
+	return err
+}
+
+// String is empty where nothing was said.
+func (s *span) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return jenner.Duration(*s).String()
+}
+
+// Type is how the help calls the value.
+func (*span) Type() string { return "duration" }
+
+// doubt warns of names that the jenner of the data directory does not know, which are paused all the same: its files may
+// be about to change. Where its files cannot be read, nobody knows.
+func doubt(docs *jenner.Documents, services []string, warn io.Writer) {
+	known := servicesOf(docs)
+	for _, name := range services {
+		if len(known) > 0 && !slices.Contains(known, name) {
+			fmt.Fprintf(warn, "jenner: WARNING: the files have no service %q%s\n", name, strict.Hint(name, known))
+		}
+	}
+}
+
+// pause comes before everything else that could fail or take time.
 func pause(ctx context.Context, data string, services []string, lasting time.Duration, reason string, out io.Writer) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("cannot make the data directory: %w", err)

@@ -1,20 +1,21 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/calendar"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
@@ -22,59 +23,71 @@ import (
 func replayCommand(set *settings) *cobra.Command {
 	var configs []string
 	var asJSON bool
+	var many replayMany
 	cmd := &cobra.Command{
-		Use:   "replay INCIDENT|FILE...",
+		Use:   "replay INCIDENT|FILE... | replay --since 7d [--policy P] [--service S]",
 		Short: "Run past incidents through today's files and say what would happen",
 		Long: `Takes what was seen of an incident (its alerts, the probes and numbers that the diagnosis looked at), runs it through
 the files as they are now, with what had been done and proved until then, and says what would be diagnosed, what every
-guard would say and what each step would do. Nothing is changed, and nothing is asked of the live world but whether the
-steps are possible. What today's files look at and nobody looked at then is missing evidence.
+guard would say and what each step would do. Nothing is changed, and nothing is asked of the live world but how much the
+steps would touch and whether they are possible. What today's files look at and nobody looked at then is missing evidence.
+
+What people did then is left out: stops, pauses, and answers to Jenner's questions. So are calendars at a URL, and what
+was left of error budgets. Calendars in files count as they are now.
 
 FILE is what jenner incidents ID --json printed (for several, one after the other), or a list of alerts as JSON:
   [{"service": "checkout", "name": "ready-failing", "kind": "probe", "starts_at": "2026-11-22T03:00:00Z"}]
 
-Exit code 1 where, for an incident that was recorded, something else than then would be decided.`,
-		Example: "  jenner replay i-1122-034501-9f03aa --config examples/shop/jenner",
-		Args:    atLeastOne("incident or file"),
+With --since, replays all recorded incidents that were opened since then, a line each, and sums up at the end which of
+them would be decided otherwise; --verbose shows each in full. Ctrl-C ends it with the sum of those that it came to.
+
+Exit code 0 where every recorded incident would be decided as it was, 1 where one would be decided otherwise, could not
+be replayed, or it was broken off, 2 where it was asked the wrong way.`,
+		Example: "  jenner replay i-1122-034501-9f03aa --config examples/shop/jenner\n" +
+			"  jenner replay --since 7d --policy crashed --config new-files",
+		ValidArgsFunction: set.completeIncidents(0, false, true),
+		Args:              many.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r := replaying{out: cmd.OutOrStdout(), asJSON: asJSON}
-			store, err := sqlite.Open(set.data, sqlite.Options{ReadOnly: true})
-			if err == nil {
-				defer store.Close()
-				r.store = store
+			r := replaying{out: cmd.OutOrStdout(), warn: cmd.ErrOrStderr(), asJSON: asJSON, full: set.verbose}
+			r.store, r.noStore = sqlite.Open(set.data, sqlite.Options{ReadOnly: true})
+			if r.noStore == nil {
+				defer r.store.Close()
+			} else {
+				r.store = nil
 			}
-			r.docs, err = r.documents(cmd.Context(), configs, set.logger(slog.LevelError))
-			if err != nil {
+			var err error
+			if r.docs, err = r.documents(cmd.Context(), configs, set.logger(slog.LevelError)); err != nil {
 				return err
+			}
+			if many.since > 0 {
+				return r.since(cmd.Context(), many, time.Now())
 			}
 			return r.all(cmd.Context(), args)
 		},
 	}
 	cmd.Flags().StringSliceVar(&configs, "config", nil, "folder with the files; the one that jenner serve was last started with where not said")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	many.flags(cmd)
+	set.completeFlags(cmd)
 	return cmd
 }
 
 // replaying is one call of the command.
 type replaying struct {
-	store  *sqlite.Store // nil: there is no data directory, so nothing was done before
-	docs   *jenner.Documents
-	out    io.Writer
-	asJSON bool
+	store     *sqlite.Store // nil: there is no data directory, so nothing was done before
+	noStore   error         // why
+	docs      *jenner.Documents
+	out, warn io.Writer
+	asJSON    bool
+	full      bool // each of many in full
+	told      bool // that calendars at a URL are left out
 }
 
 func (r *replaying) documents(ctx context.Context, configs []string, logger *slog.Logger) (*jenner.Documents, error) {
 	if r.store == nil && len(configs) == 0 {
-		return nil, usage("there is no data directory that tells where the files are; name the folder: --config DIR")
+		return nil, usage("there is no data directory that tells where the files are (%w); name the folder: --config DIR", r.noStore)
 	}
 	return documentsOf(ctx, r.store, configs, logger)
-}
-
-// past is one incident to be replayed.
-type past struct {
-	id, service string
-	scene       jenner.Scene
-	then        *jenner.Incident // nil: only alerts are known
 }
 
 // replayed is what the command says about one incident.
@@ -117,130 +130,14 @@ func (r *replaying) all(ctx context.Context, args []string) error {
 	return nil
 }
 
-// find gives the incidents that an argument means: one in the store, or those in a file.
-func (r *replaying) find(ctx context.Context, arg string) ([]past, error) {
-	raw, err := os.ReadFile(arg)
-	if err == nil {
-		return fromFile(arg, raw)
-	}
-	if !errors.Is(err, os.ErrNotExist) || r.store == nil {
-		return nil, fmt.Errorf("there is no file %s, and no data directory with an incident of that name: %w", arg, err)
-	}
-	record, err := r.store.Load(ctx, loop.IncidentLine, arg)
-	if errors.Is(err, jenner.ErrNotFound) {
-		return nil, fmt.Errorf("there is neither an incident nor a file %q; `jenner incidents` lists the incidents", arg)
-	}
-	if err != nil {
-		return nil, err
-	}
-	shown, err := readIncident(record)
-	if err != nil {
-		return nil, err
-	}
-	if shown.Timeline, err = r.store.Timeline(ctx, loop.IncidentLine, arg); err != nil {
-		return nil, err
-	}
-	one, err := fromShown(shown)
-	return []past{one}, err
-}
-
-// fromShown takes what was seen last before anything was done: from then on Jenner's own actions were seen as well.
-func fromShown(shown shownIncident) (past, error) {
-	incident := shown.Incident
-	// Where it was never diagnosed, or by an older version, there are only the alerts.
-	one := past{id: incident.ID, service: incident.Service, then: &incident, scene: sceneOf(incident.Alerts, incident.OpenedAt)}
-	for _, entry := range shown.Timeline {
-		if entry.Kind == "run" {
-			break
-		}
-		if entry.Kind == jenner.EntryScene {
-			one.scene = jenner.Scene{}
-			if err := json.Unmarshal(entry.Data, &one.scene); err != nil {
-				return one, err
-			}
-		}
-	}
-	return one, nil
-}
-
-func sceneOf(alerts []jenner.Alert, at time.Time) jenner.Scene {
-	scene := jenner.Scene{At: at}
-	for _, alert := range alerts {
-		alert.Status = jenner.Firing
-		if alert.SeenAt.IsZero() || alert.SeenAt.After(at) {
-			alert.SeenAt = at
-		}
-		scene.Firing = append(scene.Firing, alert)
-	}
-	return scene
-}
-
-func fromFile(path string, raw []byte) ([]past, error) {
-	var alerts []jenner.Alert
-	if bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
-		if err := json.Unmarshal(raw, &alerts); err != nil {
-			return nil, fmt.Errorf("%s is not a list of alerts: %w", path, err)
-		}
-		return fromAlerts(path, alerts)
-	}
-	var pasts []past
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	for {
-		var shown shownIncident
-		err := decoder.Decode(&shown)
-		if errors.Is(err, io.EOF) && len(pasts) > 0 {
-			return pasts, nil
-		}
-		if err == nil && shown.Incident.ID == "" {
-			err = errors.New("it has no incident with an id")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s is neither what `jenner incidents ID --json` prints nor a list of alerts: %w", path, err)
-		}
-		one, err := fromShown(shown)
-		if err != nil {
-			return nil, fmt.Errorf("%s: incident %s: %w", path, shown.Incident.ID, err)
-		}
-		pasts = append(pasts, one)
-	}
-}
-
-// fromAlerts makes one incident of each service that has an alert in a list.
-func fromAlerts(path string, alerts []jenner.Alert) ([]past, error) {
-	var pasts []past
-	for i, alert := range alerts {
-		if alert.Service == "" || alert.Name == "" {
-			return nil, fmt.Errorf("%s: alert %d needs a service and a name", path, i+1)
-		}
-		if alert.Fingerprint == "" {
-			alerts[i].Fingerprint = jenner.Fingerprint(alert.Service, alert.Name, alert.Target.String())
-		}
-	}
-	at := time.Time{}
-	for _, alert := range alerts {
-		for _, moment := range []time.Time{alert.StartsAt, alert.SeenAt} {
-			if moment.After(at) {
-				at = moment
-			}
-		}
-	}
-	if at.IsZero() {
-		at = time.Now()
-	}
-	seen := map[string]bool{}
-	for i, alert := range alerts {
-		if !seen[alert.Service] {
-			seen[alert.Service] = true
-			pasts = append(pasts, past{id: fmt.Sprintf("%s#%d", path, i+1), service: alert.Service, scene: sceneOf(alerts, at)})
-		}
-	}
-	return pasts, nil
-}
-
 func (r *replaying) one(ctx context.Context, one past) (replayed, error) {
-	replay := loop.Replay{Docs: r.docs, Stepper: app.Rehearsal(r.docs, providers)}
+	replay := loop.Replay{Docs: r.docs, Stepper: app.Rehearsal(r.docs, providers), Explains: r.explains(ctx, one)}
 	if r.store != nil {
 		replay.Memory = r.store
+	}
+	var err error
+	if replay.Planned, err = r.planned(ctx, one.scene.At); err != nil {
+		return replayed{}, err
 	}
 	now, err := replay.Run(ctx, one.id, one.service, one.scene)
 	if err != nil {
@@ -248,20 +145,53 @@ func (r *replaying) one(ctx context.Context, one past) (replayed, error) {
 	}
 	result := replayed{Now: now, Same: true}
 	if one.then != nil {
-		result.Then = decidedThen(*one.then, one.scene)
-		result.Same = result.Then == decided(now)
+		decision, was := decidedThen(*one.then, one.scene)
+		result.Then = "nothing: " + cmp.Or(one.then.Outcome, "it is not decided yet")
+		if was {
+			result.Then = inWords(decision)
+		}
+		// Why nothing was decided may be said in other words; that nothing was is the same.
+		result.Same = was == (now.Nothing == "") && (!was || result.Then == decided(now))
 	}
 	return result, nil
 }
 
-// decidedThen is what was decided when the scene was seen, in the words of decided.
-func decidedThen(incident jenner.Incident, scene jenner.Scene) string {
+// planned is what the calendars say was on around a time, as far as they are files. What cannot be read is a gap, and
+// told to the guard.
+func (r *replaying) planned(ctx context.Context, at time.Time) (func(jenner.Service, time.Time) ([]jenner.Planned, []string), error) {
+	var files []jenner.Calendar
+	for _, one := range r.docs.Calendars {
+		if where, err := url.Parse(one.ICS); err == nil && where.Host != "" {
+			if !r.told {
+				r.told = true
+				fmt.Fprintf(r.warn, "jenner: calendar %s is at a URL and left out: a replay asks nobody\n", one.Name)
+			}
+			continue
+		}
+		files = append(files, one)
+	}
+	if len(files) == 0 {
+		return nil, nil
+	}
+	reader := calendar.New(calendar.Options{Now: func() time.Time { return at }})
+	reader.Set(files)
+	_ = reader.Read(ctx) // what cannot be read is among the gaps
+	return reader.Planned, context.Cause(ctx)
+}
+
+// decidedThen is what was decided when the scene was seen, if anything was. A decision that said nothing new was not
+// written down again, so that an earlier one may stand for it; a wait because somebody had stopped Jenner is passed over,
+// for a replay knows nothing of stops.
+func decidedThen(incident jenner.Incident, scene jenner.Scene) (found jenner.Decision, was bool) {
 	for _, decision := range incident.Decisions {
-		if !decision.At.Before(scene.At) {
-			return inWords(decision)
+		if decision.Stopper().Guard == "hold" && decision.Outcome == jenner.DecideWait && len(incident.Decisions) > 1 {
+			continue
+		}
+		if found, was = decision, true; !decision.At.Before(scene.At) {
+			break
 		}
 	}
-	return "nothing: " + incident.Outcome
+	return found, was
 }
 
 func decided(now loop.Replayed) string {
@@ -285,28 +215,27 @@ func (r *replaying) tell(ctx context.Context, one past, result replayed) error {
 		fmt.Fprintf(r.out, "then: %s\n", result.Then)
 	}
 	fmt.Fprintf(r.out, "now:  %s\n", decided(result.Now))
+	if !one.recorded {
+		fmt.Fprintln(r.out, "nobody kept what was seen besides the alerts, so other evidence is missing")
+	}
 	if cause, known := result.Now.Incident.Diagnosis.Best(); known {
 		fmt.Fprintf(r.out, "\ncause %s on %s, confidence %.2f = %s\n", cause.Cause, cause.Service, float64(cause.Confidence), cause.Formula)
 		for _, evidence := range cause.Evidence {
 			fmt.Fprintf(r.out, "  %-11s %s: %s\n", evidence.Finding, evidence.What, evidence.Saw)
 		}
 	}
-	if len(result.Now.Decision.Guards) > 0 {
+	if decision := result.Now.Decision; len(decision.Guards) > 0 {
 		fmt.Fprintln(r.out)
-		for _, guard := range result.Now.Decision.Guards {
+		for _, guard := range decision.Guards {
 			fmt.Fprintf(r.out, "  %s %-11s %-9s %s\n", mark(guard.Outcome), guard.Guard, guard.Outcome, guard.Reason)
 		}
 		fmt.Fprintln(r.out)
-		if err := rehearse(ctx, r.docs, result.Now.Decision.Runbook, result.Now.Decision.Service, result.Now.Decision.Target, r.out); err != nil && !isNo(err) {
+		steps, err := rehearse(ctx, r.docs, decision.Runbook, decision.Service, decision.Target)
+		if err != nil && !errors.Is(err, errUsage) {
 			return err
 		}
+		steps.tell(r.out)
 	}
 	fmt.Fprintln(r.out)
 	return nil
-}
-
-// isNo tells whether an error only says that something is not possible now.
-func isNo(err error) bool {
-	var code exitCode
-	return errors.As(err, &code)
 }

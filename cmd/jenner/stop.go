@@ -29,12 +29,17 @@ jenner pause stops single services.`,
 			if err := os.MkdirAll(set.data, 0o700); err != nil {
 				return fmt.Errorf("cannot make the data directory: %w", err)
 			}
-			hold, err := app.NewHolds(set.data, time.Now).Stop(person(), reason)
+			holds := app.NewHolds(set.data, time.Now)
+			_, already := holds.KillSwitch()
+			hold, err := holds.Stop(person(), reason)
 			if err != nil {
 				return err
 			}
+			if already {
+				fmt.Fprint(cmd.OutOrStdout(), "already ")
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "stopped by %s at %s; `jenner resume --data %s` lets it act again\n",
-				hold.By, hold.At.Format(time.DateTime), set.data)
+				hold.By, hold.At.Local().Format(time.DateTime), set.data)
 			return writeDown(cmd.Context(), set.data, "hold.asked", hold)
 		},
 	}
@@ -48,6 +53,7 @@ func resumeCommand(set *settings) *cobra.Command {
 		Short: "Let Jenner act again after jenner stop, or on services after jenner pause",
 		Long: `Without a service, takes the kill switch away; pauses of single services stay. With services, ends their pauses; the
 kill switch stays.`,
+		ValidArgsFunction: set.completePaused,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unpause(cmd.Context(), set.data, args, cmd.OutOrStdout())
@@ -60,7 +66,7 @@ kill switch stays.`,
 				fmt.Fprintln(cmd.OutOrStdout(), "it was not stopped")
 				return nil
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "resumed; it was stopped by %s at %s\n", hold.By, hold.At.Format(time.DateTime))
+			fmt.Fprintf(cmd.OutOrStdout(), "resumed; it was stopped by %s at %s\n", hold.By, hold.At.Local().Format(time.DateTime))
 			for _, pause := range app.NewHolds(set.data, time.Now).Pauses() {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is still paused by %s\n", pause.Scope, pause.By)
 			}

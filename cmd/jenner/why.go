@@ -24,7 +24,8 @@ func whyCommand(set *settings) *cobra.Command {
 		Short: "Say why something was done, or why not: every guard, with its numbers",
 		Long: `Shows every decision about an incident, those that led to an action and those that did not: what each guard said,
 with the numbers it saw, whom Jenner asked and what they answered, and afterwards whether it would have been right.`,
-		Args: exactly("INCIDENT"),
+		Args:              exactly("INCIDENT"),
+		ValidArgsFunction: set.completeIncidents(1, false, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := sqlite.Open(set.data, sqlite.Options{ReadOnly: true})
 			if err != nil {

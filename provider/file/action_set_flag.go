@@ -113,7 +113,11 @@ func (s *SetFlag) Do(ctx context.Context, call act.Call) (act.Result, error) {
 		if bytes.Equal(opened.at.JSON, want) {
 			return "", nil
 		}
-		return fmt.Sprintf("%s: %s → %s", s.Key, shown(opened.at.JSON), want), opened.document.set(opened.path, s.Value)
+		summary := fmt.Sprintf("%s: %s → %s", s.Key, shown(opened.at.JSON), want)
+		if err := opened.document.set(opened.path, s.Value); err != nil {
+			return "", err
+		}
+		return summary, opened.reads(want)
 	})
 }
 
@@ -131,7 +135,10 @@ func (s *SetFlag) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 		}
 		summary := fmt.Sprintf("%s: %s → %s", s.Key, shown(at.JSON), shown(was.Value))
 		if was.Value != nil {
-			return summary, opened.document.restore(opened.path, was.Text)
+			if err := opened.document.restore(opened.path, was.Text); err != nil {
+				return "", err
+			}
+			return summary, opened.reads(was.Value)
 		}
 		opened.removeFile = !was.File
 		return summary, opened.prune(was.Depth)
@@ -140,6 +147,7 @@ func (s *SetFlag) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 
 // opened is the file with the way to the key.
 type opened struct {
+	name       string // as people wrote it
 	real       string
 	exists     bool
 	info       os.FileInfo
@@ -154,7 +162,7 @@ func (s *SetFlag) open(call act.Call) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{}
+	o := &opened{name: target.Path}
 	if o.path, err = splitKey(s.Key); err == nil {
 		o.real, o.exists, err = realPath(target.Path)
 	}
@@ -223,6 +231,20 @@ func (s *SetFlag) edit(ctx context.Context, call act.Call, change func(*opened) 
 		return act.Result{Summary: summary, Changed: true}, nil
 	}
 	return act.Result{}, jenner.Retryable(fmt.Errorf("%s was not set: %w, five times", s.Key, errMeanwhile), "")
+}
+
+// reads makes sure, before anything is written, that the changed file can be read and holds that value at the key: not
+// every format can hold every value, and a checkpoint may be damaged.
+func (o *opened) reads(want json.RawMessage) error {
+	again, err := parseAs(o.name, o.document.bytes(), true)
+	if err != nil {
+		return fmt.Errorf("it could not be read any more: %w", err)
+	}
+	at, err := again.get(o.path)
+	if err != nil || !bytes.Equal(at.JSON, want) {
+		return errors.Join(fmt.Errorf("%s would be read as %s and not as %s", strings.Join(o.path, "."), shown(at.JSON), want), err)
+	}
+	return nil
 }
 
 func (o *opened) save() error {

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // document is a parsed file of which single keys can be read and changed. What is not asked about stays as it is.
@@ -44,6 +46,9 @@ func formatOf(path string) (func([]byte) (document, error), error) {
 
 // splitKey splits a dotted path into its keys; `\.` is a dot inside of a key.
 func splitKey(dotted string) ([]string, error) {
+	if !utf8.ValidString(dotted) {
+		return nil, fmt.Errorf("key %q is not UTF-8", dotted)
+	}
 	var path []string
 	var key strings.Builder
 	for i := 0; i < len(dotted); i++ {
@@ -76,7 +81,7 @@ func canonical(raw []byte) (json.RawMessage, error) {
 	if err := decoder.Decode(&value); err != nil {
 		return nil, err
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the value")
 	}
 	return json.Marshal(plain(value))

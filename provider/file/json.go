@@ -1,9 +1,12 @@
 package file
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // jsonDocument is the text of a JSON file. Changes are made in the text, so that everything else keeps its order, its
@@ -14,6 +17,9 @@ func parseJSON(text []byte) (document, error) {
 	if !json.Valid(text) {
 		var value any
 		return nil, fmt.Errorf("it is not JSON: %w", json.Unmarshal(text, &value))
+	}
+	if !utf8.Valid(text) {
+		return nil, errors.New("it is not UTF-8, which JSON is (RFC 8259), so readers differ in what it says")
 	}
 	return &jsonDocument{text}, nil
 }
@@ -92,7 +98,7 @@ func (d *jsonDocument) members(object span) []member {
 }
 
 func (d *jsonDocument) set(path []string, value json.RawMessage) error {
-	return d.restore(path, string(value))
+	return d.restore(path, string(bytes.TrimSpace(value)))
 }
 
 func (d *jsonDocument) restore(path []string, text string) error {

@@ -99,7 +99,11 @@ func (d *yamlDocument) set(path []string, value json.RawMessage) error {
 
 func (d *yamlDocument) restore(path []string, text string) error {
 	var read yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &read); err != nil || len(read.Content) != 1 {
+	err := yaml.Unmarshal([]byte(text), &read)
+	if err == nil && read.IsZero() { // `key:` with nothing behind it
+		read.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!null"}}
+	}
+	if err != nil || len(read.Content) != 1 {
 		return fmt.Errorf("the text from before is not YAML any more: %q", text)
 	}
 	return d.put(path, read.Content[0])

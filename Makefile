@@ -27,7 +27,7 @@ build: ## build the program, bin/jenner
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/jenner
 
 test: ## run all tests with the race detector
-	$(GO) test -race -timeout 10m -p 2 ./...
+	$(GO) test -race -timeout 20m -p 2 ./...
 
 lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
 	@unformatted=$$(gofmt -l .); \

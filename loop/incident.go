@@ -54,20 +54,20 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 	scene := w.rediagnose(ctx, step)
 	waited := step.Now.Sub(incident.OpenedAt)
 	if incident.Diagnosis.Unsure != "" && waited < unsurePatience {
-		return line.Later(step.Now.Add(lookAgain)), nil
+		return line.Later(step.Now.Add(patiently(lookAgain, waited))), nil
 	}
 	if root := incident.Diagnosis.Root; root != incident.Service {
 		if next, symptom, err := w.symptomOf(ctx, step, root); symptom || err != nil {
 			return next, err
 		}
 		if waited < unsurePatience {
-			return line.Later(step.Now.Add(lookAgain)), nil
+			return line.Later(step.Now.Add(patiently(lookAgain, waited))), nil
 		}
 	}
 	cause, known := incident.Diagnosis.Best()
 	if !known {
 		if waited < diagnosePatience {
-			return line.Later(step.Now.Add(poll)), nil
+			return line.Later(step.Now.Add(patiently(poll, waited))), nil
 		}
 		return w.escalate(ctx, step, "the cause is unknown: no signature fits what was seen"), nil
 	}

@@ -145,7 +145,7 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 	if incident.Verification.Outcome != jenner.Passed {
 		incident.HealthySince = time.Time{}
 		if step.Now.Sub(w.watchedSince(run.EndedAt)) < incident.Policy.VerificationWindow.Or(time.Minute) {
-			return line.Later(step.Now.Add(poll)), nil
+			return line.Later(step.Now.Add(patiently(poll, step.Now.Sub(run.EndedAt)))), nil
 		}
 		if unmeasured(incident.Verification) {
 			return w.unmeasured(step), nil

@@ -83,6 +83,12 @@ const (
 	ledgerWindow     = 24 * time.Hour         // how far back the guards count
 )
 
+// patiently looks again soon at first, and less and less often the longer it has waited: each look costs a commit, and in
+// a storm there are thousands who wait.
+func patiently(soonest, waited time.Duration) time.Duration {
+	return min(max(soonest, waited/5), idle/2)
+}
+
 func (w *World) newID(prefix string, now time.Time) string {
 	if w.NewID != nil {
 		return w.NewID(prefix, now)

@@ -44,6 +44,7 @@ type Incident struct {
 	Requests  []Request  `json:"requests,omitempty"`  // the last one is the present one
 	Foreseen  *Foreseen  `json:"foreseen,omitempty"`  // what was proposed and not done
 	Decisions []Decision `json:"decisions,omitempty"` // with the guards that did not agree; the timeline has all
+	Seen      Scene      `json:"-"`                   // what the diagnosis of this step saw
 	Taking    *Run       `json:"-"`                   // decided, and begun in the same commit
 	Runs      []Run      `json:"runs,omitempty"`      // the last one is the present one
 

@@ -241,6 +241,9 @@ func (h *Holds) watch(ctx context.Context, halt func(jenner.Hold), changed func(
 			return
 		case <-ticker.C:
 		}
+		h.mu.Lock()
+		h.readAt = time.Time{} // what is under way is broken off as soon as this can see it
+		h.mu.Unlock()
 		is := map[string]jenner.Hold{}
 		for _, hold := range h.All() {
 			key := hold.Scope + " " + hold.By

@@ -122,6 +122,10 @@ func SizeOf(signed []byte) (int64, error) {
 	return tree.N, err
 }
 
+// mostEntries bounds what an unsigned size is believed: beyond 1<<61 the numbers of tlog's hashes overflow, and it
+// calculates for ever. A thousand entries a second fill this in thirty years.
+const mostEntries = 1 << 40
+
 // unverified reads a head without asking who signed it.
 func unverified(signed []byte) (tlog.Tree, error) {
 	if len(signed) == 0 {
@@ -131,6 +135,9 @@ func unverified(signed []byte) (tlog.Tree, error) {
 	tree, err := tlog.ParseTree(append(bytes.Clone(text), '\n'))
 	if err != nil {
 		return tree, &Tampered{-1, -1, fmt.Sprintf("its head is broken: %v", err)}
+	}
+	if tree.N > mostEntries {
+		return tlog.Tree{}, &Tampered{-1, -1, fmt.Sprintf("its head is broken: it covers %d entries, more than any log has", tree.N)}
 	}
 	return tree, nil
 }

@@ -51,7 +51,7 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 	case notKnown:
 		return w.blind(ctx, step), nil
 	}
-	scene := w.rediagnose(ctx, step)
+	w.rediagnose(ctx, step)
 	waited := step.Now.Sub(incident.OpenedAt)
 	if incident.Diagnosis.Unsure != "" && waited < unsurePatience {
 		return line.Later(step.Now.Add(patiently(lookAgain, waited))), nil
@@ -72,7 +72,7 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 		return w.escalate(ctx, step, "the cause is unknown: no signature fits what was seen"), nil
 	}
 	step.Note("diagnosis", fmt.Sprintf("%s on %s, confidence %.2f", cause.Cause, where(cause), float64(cause.Confidence)), nil)
-	step.Note(jenner.EntryScene, describeScene(scene), scene)
+	noteScene(step)
 	step.Audit("diagnosis", incident.Diagnosis)
 	return line.Go(jenner.PhaseDiagnosed), nil
 }
@@ -84,15 +84,20 @@ func where(cause jenner.RankedCause) string {
 	return cause.Service + " (" + cause.Target.String() + ")"
 }
 
-// rediagnose makes the diagnosis and gives what it was made from.
-func (w *World) rediagnose(ctx context.Context, step *incidentStep) jenner.Scene {
+// rediagnose makes the diagnosis, and keeps for this step what it was made from.
+func (w *World) rediagnose(ctx context.Context, step *incidentStep) {
 	g := w.graph()
 	seen := newWatcher(w.Telemetry, step.Now)
 	step.State.Symptoms = w.symptoms(step.State.Service)
 	step.State.Diagnosis = diagnose.Diagnose(ctx, diagnose.Input{Now: step.Now, Service: step.State.Service,
 		Services: g.services, Signatures: g.docs.Signatures, Triggers: g.triggers,
 		Firing: seen.firing(w.Board.Firing), Telemetry: seen})
-	return seen.scene
+	step.State.Seen = seen.scene
+}
+
+// noteScene keeps what was seen, so that the incident can be replayed.
+func noteScene(step *incidentStep) {
+	step.Note(jenner.EntryScene, describeScene(step.State.Seen), step.State.Seen)
 }
 
 // symptomOf ends the incident where another one, about the root, is open or with a person: one page and one action for
@@ -105,6 +110,7 @@ func (w *World) symptomOf(ctx context.Context, step *incidentStep, root string) 
 	if !known || id == step.ID {
 		return line.Next{}, false, nil
 	}
+	noteScene(step)
 	step.State.SymptomOf = id
 	return w.end(step, jenner.PhaseSuppressed, fmt.Sprintf("a symptom of %s, which %s explains", root, id)), true, nil
 }

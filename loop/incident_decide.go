@@ -120,6 +120,9 @@ func (w *World) noteDecision(step *incidentStep, decision jenner.Decision) {
 	if stopper.Guard != "" {
 		text += fmt.Sprintf("; guard %s: %s", stopper.Guard, stopper.Reason)
 	}
+	if !step.Joined() { // otherwise the diagnosis of this very call has noted it
+		noteScene(step)
+	}
 	step.Note(jenner.EntryDecision, text, decision)
 	step.Audit("decision", decision)
 	decision.Guards = slices.DeleteFunc(slices.Clone(decision.Guards), func(guard jenner.GuardResult) bool {

@@ -91,8 +91,8 @@ func (d *simDisk) use(what string, do func() error, done func()) error {
 // slow lets others come between what a step has read and what it commits, now and then.
 func (d *simDisk) slow(ctx context.Context) {
 	s := d.program.simulation
-	if _, isTask := ctx.Value(taskKey{}).(*task); isTask && s.maybe(0.1) {
-		_ = s.wait(ctx, s.between(0, 5*time.Millisecond)) // where ctx ends meanwhile, the commit says so
+	if _, isTask := ctx.Value(taskKey{}).(*task); isTask && s.maybe(s.temper.slow) {
+		_ = s.wait(ctx, s.between(0, 20*time.Millisecond)) // where ctx ends meanwhile, the commit says so
 	}
 }
 

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/chaos"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/provider/sim"
 )
@@ -76,14 +78,14 @@ func (l *law) committed(change jenner.Change) {
 	case !known && record.Line == loop.IncidentLine:
 		l.opened++
 		if others := l.openAbout(record.Subject); len(others) > 0 {
-			l.break_("a service has one open incident", "%s is opened about %s, and open are %v", record.ID, record.Subject, others)
+			l.breaks("a service has one open incident", "%s is opened about %s, and open are %v", record.ID, record.Subject, others)
 		}
 		fallthrough
 	case !known:
 		before = &account{record: jenner.Record{Phase: record.Phase}, recorded: map[string]bool{}, granted: map[string]int{}}
 		l.records[key] = before
 	case before.record.Ended:
-		l.break_("what has ended is final", "%s has ended in %s and goes on in %s", record.ID, before.record.Phase, record.Phase)
+		l.breaks("what has ended is final", "%s has ended in %s and goes on in %s", record.ID, before.record.Phase, record.Phase)
 	}
 	l.heardOf(before, change)
 	for _, entry := range change.Ledger {
@@ -105,8 +107,15 @@ func (l *law) committed(change jenner.Change) {
 	l.withinCaps(record, change.Ledger)
 	record.State = nil
 	before.record = record
-	if record.Ended && record.Line == loop.IncidentLine {
+	switch {
+	case record.Ended && record.Line == loop.IncidentLine:
 		l.complete(before)
+	case record.Ended && decode[jenner.Drill](l.t, change.Record).Residue == "":
+		for _, fault := range l.journal() {
+			if fault.Drill == record.ID {
+				l.breaks("no fault is left behind", "%s has ended, and its fault %s is in the undo journal", record.ID, fault.ID)
+			}
+		}
 	}
 }
 
@@ -138,7 +147,7 @@ func (l *law) went(of *account, change jenner.Change) {
 		}
 		from, to, _ := strings.Cut(entry.Text, " → ")
 		if from != string(at) || !slices.Contains(follows[at], jenner.Phase(to)) {
-			l.break_("phases follow each other as the line says", "%s stood in %s and went %s", change.Record.ID, at, entry.Text)
+			l.breaks("phases follow each other as the line says", "%s stood in %s and went %s", change.Record.ID, at, entry.Text)
 		}
 		at = jenner.Phase(to)
 		if at == jenner.PhaseActing {
@@ -146,10 +155,10 @@ func (l *law) went(of *account, change jenner.Change) {
 		}
 	}
 	if at != change.Record.Phase {
-		l.break_("phases follow each other as the line says", "%s stands in %s, and its timeline says %s", change.Record.ID, change.Record.Phase, at)
+		l.breaks("phases follow each other as the line says", "%s stands in %s, and its timeline says %s", change.Record.ID, change.Record.Phase, at)
 	}
 	if at.Final() != change.Record.Ended {
-		l.break_("phases follow each other as the line says", "%s in %s has ended: %t", change.Record.ID, at, change.Record.Ended)
+		l.breaks("phases follow each other as the line says", "%s in %s has ended: %t", change.Record.ID, at, change.Record.Ended)
 	}
 }
 
@@ -159,27 +168,27 @@ func (l *law) begins(of *account, change jenner.Change) {
 	run := incident.Run()
 	of.runs++
 	if of.decision.Outcome != jenner.DecideAct || of.decision.Runbook != run.Runbook.Name {
-		l.break_("no run begins without a decision to act", "%s begins %s; decided was %s %s", of.record.ID, run.Runbook.Name,
+		l.breaks("no run begins without a decision to act", "%s begins %s; decided was %s %s", of.record.ID, run.Runbook.Name,
 			of.decision.Outcome, of.decision.Runbook)
 	}
 	asks := false
 	for _, guard := range of.decision.Guards {
 		asks = asks || guard.Outcome == jenner.DecideAsk
 		if guard.Outcome != jenner.DecideAct && guard.Outcome != jenner.DecideAsk {
-			l.break_("no run begins against a guard", "%s begins, and guard %s says %s", run.ID, guard.Guard, guard.Outcome)
+			l.breaks("no run begins against a guard", "%s begins, and guard %s says %s", run.ID, guard.Guard, guard.Outcome)
 		}
 	}
 	switch mode := incident.Policy.EffectiveMode(); {
 	case asks || mode == jenner.ModeApprove:
 		l.agreed(of, run)
 	case mode != jenner.ModeAuto:
-		l.break_("no run begins without a decision to act", "%s begins %s in mode %s", of.record.ID, run.Runbook.Name, mode)
+		l.breaks("no run begins without a decision to act", "%s begins %s in mode %s", of.record.ID, run.Runbook.Name, mode)
 	}
 	place := placeOf(of.decision.Service, run.Target) + " " + string(incident.Policy.IncidentType)
 	l.attempts[place]++
 	most := incident.Policy.MaxAttempts
 	if l.attempts[place] > most && !l.jumped {
-		l.break_("attempts are bounded", "%s is number %d for %s, and %d are allowed", run.ID, l.attempts[place], place, most)
+		l.breaks("attempts are bounded", "%s is number %d for %s, and %d are allowed", run.ID, l.attempts[place], place, most)
 	}
 	taken := map[string]bool{}
 	for _, entry := range l.ledger {
@@ -189,7 +198,7 @@ func (l *law) begins(of *account, change jenner.Change) {
 	}
 	service, _ := l.docs.Service(of.decision.Service)
 	if limit, limited := incident.Policy.BlastRadius["max_targets"]; limited && len(taken) > limit.Of(len(service.Targets)) {
-		l.break_("the blast radius holds", "%s begins, and of %s are taken %v; %d are allowed by policy %s", run.ID, of.decision.Service,
+		l.breaks("the blast radius holds", "%s begins, and of %s are taken %v; %d are allowed by policy %s", run.ID, of.decision.Service,
 			slices.Sorted(maps.Keys(taken)), limit.Of(len(service.Targets)), incident.Policy.Name)
 	}
 }
@@ -207,11 +216,11 @@ func (l *law) agreed(of *account, run *jenner.Run) {
 		}
 	}
 	if of.request.Runbook != run.Runbook.Name || yes < of.request.Need || no > 0 || len(of.request.By) == 0 {
-		l.break_("people agree to what needs their word", "%s begins; %s for %s has %d of %d votes of %v, and %d against it", run.ID,
+		l.breaks("people agree to what needs their word", "%s begins; %s for %s has %d of %d votes of %v, and %d against it", run.ID,
 			of.request.ID, of.request.Runbook, yes, of.request.Need, of.request.By, no)
 	}
 	if of.granted[of.request.ID]++; of.granted[of.request.ID] > 1 {
-		l.break_("people agree to what needs their word", "%s begins; %s was for one run, and this is number %d", run.ID,
+		l.breaks("people agree to what needs their word", "%s begins; %s was for one run, and this is number %d", run.ID,
 			of.request.ID, of.granted[of.request.ID])
 	}
 }
@@ -254,18 +263,18 @@ func (l *law) withinCaps(record jenner.Record, put []jenner.LedgerEntry) {
 	}
 	limits := l.docs.Limits
 	if len(all) > limits.AtOnce() {
-		l.break_("the caps hold", "after %s %s %d targets are held at once, and %d are allowed: %v", record.Line, record.ID, len(all),
+		l.breaks("the caps hold", "after %s %s %d targets are held at once, and %d are allowed: %v", record.Line, record.ID, len(all),
 			limits.AtOnce(), slices.Sorted(maps.Keys(all)))
 	}
 	for service, places := range ofService {
 		if len(places) > limits.OfService() {
-			l.break_("the caps hold", "after %s %s %d targets of %s are held, and %d are allowed", record.Line, record.ID, len(places),
+			l.breaks("the caps hold", "after %s %s %d targets of %s are held, and %d are allowed", record.Line, record.ID, len(places),
 				service, limits.OfService())
 		}
 	}
 	for place, by := range holders {
 		if len(by) > 1 {
-			l.break_("one target has one run", "%s is held by %v\n%s", place, slices.Sorted(maps.Keys(by)), l.holding(place, record.Updated))
+			l.breaks("one target has one run", "%s is held by %v\n%s", place, slices.Sorted(maps.Keys(by)), l.holding(place, record.Updated))
 		}
 	}
 }
@@ -288,11 +297,11 @@ func (l *law) complete(of *account) {
 			continue
 		}
 		if step := strings.TrimSuffix(key, "/undo"); !of.recorded[step] && of.record.Phase != jenner.PhaseEscalated {
-			l.break_("the audit log is complete", "%s has ended in %s; its effect %s came about, and no step tells of it", of.record.ID,
+			l.breaks("the audit log is complete", "%s has ended in %s; its effect %s came about, and no step tells of it", of.record.ID,
 				of.record.Phase, key)
 		}
 		if !one.finished && of.record.Phase != jenner.PhaseEscalated {
-			l.break_("the audit log is complete", "%s has ended in %s; its effect %s came about, and no result tells of it", of.record.ID,
+			l.breaks("the audit log is complete", "%s has ended in %s; its effect %s came about, and no result tells of it", of.record.ID,
 				of.record.Phase, key)
 		}
 	}
@@ -312,7 +321,7 @@ func (l *law) begun(intent jenner.Intent) {
 
 func (l *law) finished(intent jenner.Intent) {
 	if l.intents[intent.Key] == nil {
-		l.break_("every effect has its intent", "a result of %s, which was never intended", intent.Key)
+		l.breaks("every effect has its intent", "a result of %s, which was never intended", intent.Key)
 		return
 	}
 	l.intents[intent.Key].finished = true
@@ -356,14 +365,14 @@ func (l *law) ended() {
 	}
 	for _, entry := range l.ledger {
 		if entry.Until.IsZero() && entry.Holds(l.clock()) {
-			l.break_("everything that was taken is given back", "%s of %s holds %s for ever", entry.ID, entry.By, entry.Place())
+			l.breaks("everything that was taken is given back", "%s of %s holds %s for ever", entry.ID, entry.By, entry.Place())
 		}
 	}
 	// What could not be proved to be undone while other trouble was on stays in the journal, and is undone at the next start.
 	left, done := func(jenner.FaultRecord) bool { return true }, false
 	l.start(l.program.ctx, func(ctx context.Context) {
 		if _, err := l.program.lab.Injector.UndoAll(ctx, left); err != nil {
-			l.break_("no fault is left behind", "%v", err)
+			l.breaks("no fault is left behind", "%v", err)
 		}
 		done = true
 	})
@@ -376,6 +385,19 @@ func (l *law) meddled(name, knob string) { delete(l.ours, name+" "+knob) }
 
 func (l *law) noted(effect sim.Effect) {
 	l.note("effect %s %s %s", effect.What, effect.Service, effect.Key)
+	known := func(fault jenner.FaultRecord) bool { return fault.ID == effect.Key }
+	if strings.HasPrefix(effect.What, "fault ") && !slices.ContainsFunc(l.journal(), known) {
+		l.breaks("no fault is left behind", "%s on %s begins, and the undo journal does not know %s", effect.What, effect.Service, effect.Key)
+	}
+}
+
+// journal are the faults that are not proved to be gone.
+func (l *law) journal() []jenner.FaultRecord {
+	journal, err := chaos.OpenJournal(filepath.Join(l.dir, "faults"))
+	l.must(err)
+	open, err := journal.Open()
+	l.must(err)
+	return open
 }
 
 // simAction is what the actions of the fake world that change something have in common.
@@ -433,7 +455,7 @@ func (w watched) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	}
 	if err == nil && l.simulation.stopped != nil && l.program != nil && !strings.HasSuffix(call.Key, "/undo") && result.Changed &&
 		l.simulation.stoppedFor() > 0 {
-		l.break_("nothing is done after a stop", "%s came about %s after the stop", call.Key, l.simulation.stoppedFor())
+		l.breaks("nothing is done after a stop", "%s came about %s after the stop", call.Key, l.simulation.stoppedFor())
 	}
 	return result, err
 }
@@ -448,19 +470,19 @@ func (l *law) mayBegin(call act.Call, place string) bool {
 	hold, held := l.program.held(call.Service.Name)
 	switch {
 	case one == nil:
-		l.break_("every effect has its intent", "%s begins and was never intended", call.Key)
+		l.breaks("every effect has its intent", "%s begins and was never intended", call.Key)
 	case one.finished:
-		l.break_("each effect is done once", "%s begins and has a result", call.Key)
+		l.breaks("each effect is done once", "%s begins and has a result", call.Key)
 	case record.Ended:
-		l.break_("what has ended is final", "%s begins, and %s has ended", call.Key, call.Incident)
+		l.breaks("what has ended is final", "%s begins, and %s has ended", call.Key, call.Incident)
 	case !undo && held:
-		l.break_("nothing is done after a stop", "%s begins, and %s by %s holds", call.Key, hold.Scope, hold.By)
+		l.breaks("nothing is done after a stop", "%s begins, and %s by %s holds", call.Key, hold.Scope, hold.By)
 	case acting:
-		l.break_("one target has one run", "%s begins on %s, where %s has an effect under way", call.Key, place, other)
+		l.breaks("one target has one run", "%s begins on %s, where %s has an effect under way", call.Key, place, other)
 	case !undo && l.clock().After(one.intent.Expires):
-		l.break_("an old intent is not carried out", "%s begins and has expired at %s", call.Key, one.intent.Expires)
+		l.breaks("an old intent is not carried out", "%s begins and has expired at %s", call.Key, one.intent.Expires)
 	case !undo && !l.touched(call.Run) && !l.fires(record):
-		l.break_("nothing is done about what has passed", "%s begins, and no alert of %s fires", call.Key, call.Incident)
+		l.breaks("nothing is done about what has passed", "%s begins, and no alert of %s fires", call.Key, call.Incident)
 	}
 	if one != nil {
 		one.begins++
@@ -499,7 +521,7 @@ func (l *law) came(call act.Call, subject string) {
 	l.ours[subject] = call.Run
 	if one := l.intents[call.Key]; one != nil {
 		if one.done++; one.done > 1 {
-			l.break_("each effect is done once", "%s came about %d times", call.Key, one.done)
+			l.breaks("each effect is done once", "%s came about %d times", call.Key, one.done)
 		}
 	}
 }
@@ -507,10 +529,19 @@ func (l *law) came(call act.Call, subject string) {
 // Undo takes an effect back, if it is this run's.
 func (w watchedUndoer) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	l := w.law
+	if one := l.intents[call.Key]; one != nil {
+		// What is tried again was begun while it was this run's; whose it is now the action itself must see.
+		if owner := l.ours[w.subject(call)]; one.begins == 0 && owner != call.Run {
+			l.breaks("a run takes back only its own", "%s begins to take back %q, which %q changed last", call.Key, w.subject(call), owner)
+		}
+		one.begins++
+	} else {
+		l.breaks("every effect has its intent", "%s begins and was never intended", call.Key)
+	}
 	result, err := w.undoer.Undo(ctx, call)
 	if err == nil && result.Changed {
 		if owner := l.ours[w.subject(call)]; owner != call.Run {
-			l.break_("a run takes back only its own", "%s took back %q, which %q changed last", call.Key, w.subject(call), owner)
+			l.breaks("a run takes back only its own", "%s took back %q, which %q changed last", call.Key, w.subject(call), owner)
 		}
 		l.came(call, w.subject(call))
 	}

@@ -167,7 +167,7 @@ func (p *simProgram) landed(line, id, key string, due time.Time, err error) {
 	passed := errors.Is(err, jenner.ErrConflict) || errors.Is(err, jenner.ErrNotFound)
 	switch {
 	case err != nil && !passed:
-		p.break_("every step can be made", "%s %s: %v", line, id, err)
+		p.breaks("every step can be made", "%s %s: %v", line, id, err)
 	case flight.again:
 		p.launch(line, id, false)
 	case err == nil && !due.IsZero():

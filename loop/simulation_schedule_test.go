@@ -72,9 +72,7 @@ func (s *schedule) next() bool {
 		return false
 	}
 	one := heap.Pop(&s.events).(event)
-	if wait := time.Until(one.at); wait > 0 {
-		time.Sleep(wait)
-	}
+	letPass(time.Until(one.at))
 	one.do()
 	return true
 }

@@ -159,9 +159,9 @@ func (s *simulation) keep() {
 // troubled is how long trouble is made at most, where incidents are rare.
 const troubled = 5 * time.Minute
 
-// longEnough is after how long in a calm world everything must have come to its end. The longest waits are a drill's and
-// that of an incident whose alerts nobody can see.
-const longEnough = 3 * time.Hour
+// longEnough is after how long in a calm world everything must have come to its end. The longest waits are those of a drill
+// for calm, of an incident whose alerts nobody can see, and of a request that nobody answers: about a minute each.
+const longEnough = 20 * time.Minute
 
 func (s *simulation) play() {
 	s.schedule = newSchedule(rand.New(rand.NewPCG(s.seed, 1)))
@@ -208,10 +208,17 @@ func (s *simulation) goesOn() bool {
 		return false
 	}
 	if time.Since(s.law.calmSince) > longEnough {
-		s.break_("every incident ends", "the world is calm since %s, and open are %v", longEnough, open)
+		s.breaks("every incident ends", "the world is calm since %s, and open are %v", longEnough, open)
 		return false
 	}
 	return true
+}
+
+// letPass lets virtual time pass, which takes no real time within the bubble of testing/synctest.
+func letPass(d time.Duration) {
+	if d > 0 {
+		time.Sleep(d)
+	}
 }
 
 // clock is Jenner's clock, which jumps. It has no monotonic part, since what is stored has none either.
@@ -238,8 +245,8 @@ func (s *simulation) last(lines int) string {
 	return strings.Join(s.told[max(0, len(s.told)-lines):], "\n")
 }
 
-// break_ says that something does not hold that must, and ends the history.
-func (s *simulation) break_(rule, format string, args ...any) {
+// breaks says that something does not hold that must, and ends the history.
+func (s *simulation) breaks(rule, format string, args ...any) {
 	if s.broken {
 		return
 	}
@@ -251,7 +258,7 @@ func (s *simulation) break_(rule, format string, args ...any) {
 
 func (s *simulation) must(err error) {
 	if err != nil {
-		s.break_("the simulation itself works", "%v", err)
+		s.breaks("the simulation itself works", "%v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // temper is what kind of history it is: how often what happens.
 type temper struct {
 	pause   time.Duration // the mean time between two troubles
+	slow    float64       // the share of commits that take a while
 	astray  float64       // the share of answers of probes that come late, twice or not at all
 	weights map[string]int
 }
@@ -19,7 +20,7 @@ const probeEvery = 250 * time.Millisecond
 
 // invent makes the world and the files, and begins the trouble.
 func (s *simulation) invent() {
-	s.temper = temper{pause: s.between(100*time.Millisecond, 1500*time.Millisecond), astray: pick(s, 0, 0.05, 0.3),
+	s.temper = temper{pause: s.between(100*time.Millisecond, 1500*time.Millisecond), astray: pick(s, 0, 0.05, 0.3), slow: pick(s, 0, 0.1, 0.5),
 		weights: map[string]int{"kill": 40, "hang": 12, "break": 15, "noise": 30, "slow start": 6, "failing start": 6, "stuck": 2,
 			"returns": 4, "storm": 4, "blind": 1, "stop": 2, "jump": 1, "crash": 2, "die": 4, "meddle": 10, "heal": 10, "drill": 1}}
 	for _, what := range troubles {
@@ -27,7 +28,8 @@ func (s *simulation) invent() {
 	}
 	s.temper.weights["kill"] += 10
 	s.workers = pick(s, 1, 2, 4, 8)
-	s.docs = &jenner.Documents{Signatures: s.signatures(), Runbooks: s.runbooks(), Policies: s.policies()}
+	s.docs = &jenner.Documents{Signatures: s.signatures(), Runbooks: s.runbooks(), Policies: s.policies(),
+		Limits: jenner.Limits{MaxTargetsAtOnce: pick(s, 0, 2, 3, 5), MaxTargetsOfService: pick(s, 0, 1, 2)}}
 	s.services(pick(s, 3, 5, 8, 12))
 	s.experiments()
 	s.trouble()
@@ -128,8 +130,8 @@ func (s *simulation) policies() []jenner.Policy {
 				Expires: jenner.Duration(s.between(5*time.Second, time.Minute))}
 		}
 		if s.maybe(0.3) {
-			one := 1
-			policy.BlastRadius = jenner.BlastRadius{"max_targets": {Count: &one}}
+			most := pick(s, 0, 1, 1, 1) // none at all is what people write who want to be told only
+			policy.BlastRadius = jenner.BlastRadius{"max_targets": {Count: &most}}
 		}
 		if s.maybe(0.2) {
 			policy.MaxConcurrent = 1 + s.chance.IntN(2)

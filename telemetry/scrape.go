@@ -73,7 +73,8 @@ func NewScraper(opts ScraperOptions) *Scraper {
 // instance=HOST:PORT/PATH. A label of the page that bears one of these two names is kept as exported_service and
 // exported_instance. Timestamps of the page are not honoured: what counts is when it was seen. Each scrape also writes
 // `up` (1, or 0 where it failed) and `scrape_duration_seconds`; series that vanished, and after a failure all series of
-// the page, end at once instead of after the lookback.
+// the page, end at once instead of after the lookback. Samples of a page that bear the names of these two are dropped and
+// counted (see Store.Dropped).
 func (s *Scraper) Set(services []jenner.Service) error {
 	wanted, slowest, err := sourcesOf(services)
 	s.opts.Store.suit(slowest)

@@ -156,7 +156,15 @@ func (s *source) appendPage(app storage.AppenderV2, contentType string, at time.
 			continue
 		}
 		line, _, v := parser.Series()
-		if err := s.appendSample(app, s.known(line, parser), at, v, newest); err != nil {
+		one := s.known(line, parser)
+		if one.labels.Get(model.MetricNameLabel) == "" {
+			return fmt.Errorf("GET %s: sample %s has no name", s.id.url, one.labels)
+		}
+		if labels.Equal(one.labels, s.up.labels) || labels.Equal(one.labels, s.took.labels) {
+			s.store.dropped.Add(1) // whether it is up is not the page's to say
+			continue
+		}
+		if err := s.appendSample(app, one, at, v, newest); err != nil {
 			return err
 		}
 	}
@@ -202,6 +210,10 @@ func (s *source) appendOwn(app storage.AppenderV2, at time.Time, took time.Durat
 func (s *source) endVanished(app storage.AppenderV2, at time.Time, newest map[storage.SeriesRef]int64) error {
 	for line, one := range s.series {
 		if one.seen == s.round {
+			continue
+		}
+		if one.ref == 0 { // never stored; where the store refused it, it would refuse its end as well, for ever
+			delete(s.series, line)
 			continue
 		}
 		if err := s.appendSample(app, one, at, staleMarker, newest); err != nil {

@@ -131,6 +131,11 @@ func (r *replaying) all(ctx context.Context, args []string) error {
 }
 
 func (r *replaying) one(ctx context.Context, one past) (replayed, error) {
+	if one.then != nil && one.then.SymptomOf != "" && !one.recorded {
+		// Its alerts alone would be taken for trouble of its own.
+		now := loop.Replayed{Incident: *one.then, Nothing: "it is left to " + one.then.SymptomOf + ", of whose cause it was a symptom"}
+		return replayed{Then: "nothing: " + one.then.Outcome, Now: now, Same: true}, nil
+	}
 	replay := loop.Replay{Docs: r.docs, Stepper: app.Rehearsal(r.docs, providers), Explains: r.explains(ctx, one)}
 	if r.store != nil {
 		replay.Memory = r.store

@@ -41,38 +41,8 @@ func (r *replaying) find(ctx context.Context, arg string) ([]past, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, err := r.recorded(ctx, record)
-	return []past{one}, err
-}
-
-// recorded is an incident of the store. One that was a symptom was never looked at further; what was seen of the incident
-// that explains it tells the rest.
-func (r *replaying) recorded(ctx context.Context, record jenner.Record) (past, error) {
 	one, err := r.load(ctx, record)
-	if err != nil || one.recorded || one.then.SymptomOf == "" {
-		return one, err
-	}
-	explaining, err := r.store.Load(ctx, loop.IncidentLine, one.then.SymptomOf)
-	if errors.Is(err, jenner.ErrNotFound) {
-		return one, nil // it is forgotten, being old
-	}
-	if err != nil {
-		return one, err
-	}
-	other, err := r.load(ctx, explaining)
-	if err != nil {
-		return one, err
-	}
-	for _, alert := range one.scene.Firing {
-		if alert.Service == one.service {
-			other.scene.Firing = append(other.scene.Firing, alert)
-		}
-	}
-	if one.scene.At.After(other.scene.At) {
-		other.scene.At = one.scene.At
-	}
-	one.scene, one.recorded = other.scene, other.recorded
-	return one, nil
+	return []past{one}, err
 }
 
 func (r *replaying) load(ctx context.Context, record jenner.Record) (past, error) {
@@ -108,18 +78,29 @@ func fromFile(path string, raw []byte) ([]past, error) {
 		if errors.Is(err, io.EOF) && len(pasts) > 0 {
 			return pasts, nil
 		}
-		if err == nil && shown.Incident.ID == "" {
-			err = errors.New("it has no incident with an id")
+		if err == nil && (shown.Incident.ID == "" || shown.Incident.Service == "") {
+			err = errors.New("it has no incident with an id and a service")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s is neither what `jenner incidents ID --json` prints nor a list of alerts: %w", path, err)
 		}
 		one, err := fromShown(shown)
+		if err == nil {
+			err = timely(one.scene.At)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		pasts = append(pasts, one)
 	}
+}
+
+// timely refuses the times around which no others can be written: JSON has the years from 0 to 9999.
+func timely(at time.Time) error {
+	if year := at.UTC().Year(); year < 1 || year > 9000 {
+		return fmt.Errorf("%d is not the year of an incident", year)
+	}
+	return nil
 }
 
 // fromAlerts makes one incident of each service that has an alert in a list.
@@ -143,6 +124,9 @@ func fromAlerts(path string, alerts []jenner.Alert) ([]past, error) {
 	}
 	if at.IsZero() {
 		at = time.Now()
+	}
+	if err := timely(at); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	scene, _, err := loop.SceneOf(jenner.Incident{OpenedAt: at, Alerts: alerts}, nil)
 	var pasts []past

@@ -78,10 +78,11 @@ func (r *replaying) since(ctx context.Context, many replayMany, now time.Time) e
 	progress := newProgress(r.warn, len(records), time.Now)
 	for i := len(records) - 1; i >= 0 && ctx.Err() == nil; i-- {
 		progress.at(len(records) - 1 - i)
-		if err := r.oneOfMany(ctx, records[i], &sum); err != nil {
+		come, err := r.oneOfMany(ctx, records[i], &sum)
+		if err != nil {
 			return err
 		}
-		if ctx.Err() == nil {
+		if come {
 			sum.NotCome = i
 		}
 	}
@@ -113,19 +114,19 @@ func (r *replaying) known(many replayMany) error {
 	return nil
 }
 
-// oneOfMany replays one and counts it. What cannot be replayed is told and does not keep the others off.
-func (r *replaying) oneOfMany(ctx context.Context, record jenner.Record, sum *replaySum) error {
+// oneOfMany replays one and counts it; false where it was broken off. What cannot be replayed is told and does not keep the others off.
+func (r *replaying) oneOfMany(ctx context.Context, record jenner.Record, sum *replaySum) (come bool, err error) {
 	entry := replayedOne{ID: record.ID, Service: record.Subject}
-	one, err := r.recorded(ctx, record)
+	one, err := r.load(ctx, record)
 	if err == nil {
 		entry.At = one.scene.At
 		entry.replayed, err = r.one(ctx, one)
 	}
 	if ctx.Err() != nil {
-		return nil // it was not the incident that failed
+		return false, nil // it was not the incident that failed
 	}
 	if err == nil && sum.Policy != "" && one.then.Policy.Name != sum.Policy && entry.Now.Incident.Policy.Name != sum.Policy {
-		return nil
+		return true, nil
 	}
 	verdict := "same"
 	switch {
@@ -141,12 +142,12 @@ func (r *replaying) oneOfMany(ctx context.Context, record jenner.Record, sum *re
 	sum.Incidents = append(sum.Incidents, entry)
 	switch {
 	case r.asJSON:
-		return nil
+		return true, nil
 	case r.full && err == nil:
-		return r.tell(ctx, one, entry.replayed)
+		return true, r.tell(ctx, one, entry.replayed)
 	}
 	fmt.Fprintf(r.out, "%s  %-9s  %s  %s\n", entry.ID, verdict, entry.Service, entry.inShort())
-	return nil
+	return true, nil
 }
 
 func (e replayedOne) inShort() string {
@@ -158,10 +159,10 @@ func (e replayedOne) inShort() string {
 
 func (s replaySum) tell(out io.Writer, since span) {
 	if len(s.Incidents) == 0 && s.NotCome == 0 {
-		fmt.Fprintf(out, "no such incident was opened within %s, since %s\n", since, s.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(out, "no such incident was opened within %s, since %s\n", since.String(), s.Since.Local().Format(time.DateTime))
 		return
 	}
-	fmt.Fprintf(out, "\n%d incidents of the last %s: %d would be decided as then, %d otherwise", len(s.Incidents), since, s.Same, s.Otherwise)
+	fmt.Fprintf(out, "\n%d incidents of the last %s: %d would be decided as then, %d otherwise", len(s.Incidents), since.String(), s.Same, s.Otherwise)
 	if s.Failed > 0 {
 		fmt.Fprintf(out, ", %d could not be replayed", s.Failed)
 	}

@@ -79,6 +79,8 @@ func FuzzSetYAML(f *testing.F) {
 		f.Add([]byte("a: 1 # c\nb: 2\n"), "a", value)
 		f.Add([]byte("b: 2\n"), "<<", value)
 	}
+	f.Add([]byte("a: &x {b}\nc: *x"), "^.b", "1")
+	f.Add([]byte("a:"), "a", "2")
 	f.Fuzz(func(t *testing.T, text []byte, key, value string) {
 		flag := setting(key, value)
 		if flag.Validate() != nil {

@@ -54,6 +54,10 @@ func (d *yamlDocument) get(path []string) (found, error) {
 		return found{}, fmt.Errorf("%s: %w", strings.Join(path, "."), err)
 	}
 	text, err := yaml.Marshal(node)
+	var read yaml.Node
+	if err == nil && (yaml.Unmarshal(text, &read) != nil || len(read.Content) != 1 || !sameNodes(node, read.Content[0])) && string(value) != "null" {
+		text = value // the library folds some texts so that they read as others; JSON is YAML as well
+	}
 	return found{JSON: value, Text: string(text), Depth: depth, Empty: string(value) == "{}"}, err
 }
 
@@ -71,22 +75,27 @@ func (d *yamlDocument) locate(path []string) (node *yaml.Node, depth int, err er
 		if node.Kind != yaml.MappingNode {
 			return nil, depth, notAnObject(path[:depth])
 		}
-		at := child(node, path[depth])
-		if at < 0 {
-			return node, depth, nil
+		at, err := child(node, path[depth])
+		if err != nil || at < 0 {
+			return node, depth, err
 		}
 		node = node.Content[at+1]
 	}
 }
 
 // child is the index of the key in the mapping's content, or -1.
-func child(mapping *yaml.Node, key string) int {
+func child(mapping *yaml.Node, key string) (int, error) {
+	at := -1
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return i
+		if mapping.Content[i].Kind != yaml.ScalarNode || mapping.Content[i].Value != key {
+			continue
 		}
+		if at >= 0 {
+			return at, fmt.Errorf("the key %q stands twice in one mapping; readers differ in which one they take", key)
+		}
+		at = i
 	}
-	return -1
+	return at, nil
 }
 
 func (d *yamlDocument) set(path []string, value json.RawMessage) error {
@@ -143,9 +152,9 @@ func (d *yamlDocument) remove(path []string) error {
 	if err != nil {
 		return err
 	}
-	at := child(mapping, path[len(path)-1])
-	if at < 0 {
-		return nil
+	at, err := child(mapping, path[len(path)-1])
+	if err != nil || at < 0 {
+		return err
 	}
 	mapping.Content = append(mapping.Content[:at], mapping.Content[at+2:]...)
 	return d.encode()
@@ -163,8 +172,29 @@ func (d *yamlDocument) encode() error {
 	if err != nil {
 		return err
 	}
+	meant := d.root
 	d.text = out.Bytes()
-	return d.parse()
+	if err := d.parse(); err != nil {
+		return err
+	}
+	if !sameNodes(&meant, &d.root) {
+		return errors.New("it holds something that would be written as something else, such as a key without a value within {}; set the key by hand")
+	}
+	return nil
+}
+
+// sameNodes tells whether two trees say the same, whatever their comments and styles are.
+func sameNodes(one, other *yaml.Node) bool {
+	if one.Kind != other.Kind || one.Value != other.Value && one.ShortTag() != "!!null" || one.ShortTag() != other.ShortTag() ||
+		one.Anchor != other.Anchor || len(one.Content) != len(other.Content) {
+		return false
+	}
+	for i := range one.Content {
+		if !sameNodes(one.Content[i], other.Content[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // rewrite makes the text after one value was changed: in its line where that is safe, else from the nodes. Safe means

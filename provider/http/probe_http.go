@@ -92,7 +92,7 @@ func (e exchange) validate() error {
 		}
 	}
 	for name, value := range e.headers {
-		if !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00") {
+		if !headerName.MatchString(name) || strings.ContainsFunc(value, forbidden) {
 			return fmt.Errorf("headers: %q: %q is not a header that can be sent", name, value)
 		}
 	}
@@ -143,6 +143,9 @@ func (e exchange) judge(status int, body []byte) error {
 	}
 	return nil
 }
+
+// forbidden tells the control characters that no header may hold, RFC 9110, section 5.5.
+func forbidden(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // printable makes a blank of what could move a terminal's cursor.
 func printable(r rune) rune {

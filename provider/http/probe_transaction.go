@@ -86,7 +86,7 @@ func (s Step) validate(saved map[string]string) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Save)) {
-		if !variable.MatchString("${" + name + "}") {
+		if mark := "${" + name + "}"; variable.FindString(mark) != mark {
 			return fmt.Errorf("save: %q is no name; write letters, digits and _", name)
 		}
 		if what := s.Save[name]; what == "" {
@@ -209,7 +209,7 @@ func child(of any, token string) (any, bool) {
 		return value, ok
 	case []any:
 		index, err := strconv.Atoi(token)
-		if err != nil || index < 0 || index >= len(whole) {
+		if err != nil || index < 0 || index >= len(whole) || strconv.Itoa(index) != token { // neither +1 nor 01
 			return nil, false
 		}
 		return whole[index], true

@@ -27,6 +27,9 @@ func controlHandler(faults *faultList) nethttp.Handler {
 		decoder := json.NewDecoder(nethttp.MaxBytesReader(w, request.Body, maxControl))
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&fault)
+		if _, more := decoder.Token(); err == nil && !errors.Is(more, io.EOF) {
+			err = errors.New("something follows the fault")
+		}
 		if err == nil {
 			err = faults.put(fault)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +36,8 @@ func (f proxyFault) validate() error {
 	switch {
 	case f.ID == "":
 		return errors.New("id is missing")
+	case path.Clean("/"+f.ID) != "/"+f.ID:
+		return fmt.Errorf("id %q cannot be named in a path, so nobody could take the fault away", f.ID)
 	case f.Kind == kindLatency && f.Delay <= 0:
 		return errors.New("delay is missing; write how long a request waits, such as 400ms")
 	case f.Kind == kindLatency && f.Status != 0:
@@ -201,7 +205,8 @@ func (l *faultList) delay(ctx context.Context, fault proxyFault) bool {
 
 // jittered is delay ± jitter for a chance in [0,1), and not less than nothing.
 func jittered(delay, jitter time.Duration, chance float64) time.Duration {
-	return max(0, delay+time.Duration((2*chance-1)*float64(jitter)))
+	most := max(0, math.MaxInt64-delay) // else the sum of two centuries would be less than nothing
+	return max(0, delay+min(most, time.Duration((2*chance-1)*float64(jitter))))
 }
 
 // lease is when a fault ends, and a channel that is closed when that changes; the zero time where it is gone.

@@ -74,7 +74,10 @@ func before(checkpoint json.RawMessage) (sight, error) {
 		return seen, errors.New("the checkpoint is missing; what was before cannot be told")
 	}
 	if err := json.Unmarshal(checkpoint, &seen); err != nil {
-		return seen, fmt.Errorf("the checkpoint cannot be read: %w", err)
+		return sight{}, fmt.Errorf("the checkpoint cannot be read: %w", err)
+	}
+	if seen.AtBoot == "" || seen.Alive && !seen.possible() {
+		return sight{}, fmt.Errorf("the checkpoint %s does not say what was before", checkpoint)
 	}
 	return seen, nil
 }

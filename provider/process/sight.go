@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,10 @@ import (
 // ticksPerSecond is USER_HZ, the unit of start times in /proc; it is 100 on every architecture that Go runs Linux on.
 const ticksPerSecond = 100
 
+// maxPid is the highest number that the kernel gives, PID_MAX_LIMIT in linux/threads.h. It cuts larger ones off to 32
+// bits, so that they would mean another process.
+const maxPid = 1 << 22
+
 // pfKthread is the flag of kernel threads, PF_KTHREAD in linux/sched.h. They have no program and no arguments either.
 const pfKthread = 0x00200000
 
@@ -31,6 +36,10 @@ type identity struct {
 	Start uint64 `json:"start"` // ticks since boot, field 22 of /proc/PID/stat
 	Boot  string `json:"boot"`  // the kernel's boot id
 }
+
+// possible tells whether a process can have this identity. Number 1 is never a target's, and signals to it or below hit
+// many.
+func (id identity) possible() bool { return id.Pid > 1 && id.Pid <= maxPid && id.Boot != "" }
 
 // sight is what was seen of a target at one moment.
 type sight struct {
@@ -131,10 +140,10 @@ func readPidfile(path string) (pid int, written time.Time, why string, err error
 		return 0, time.Time{}, "", fmt.Errorf("the pidfile cannot be read: %w", err)
 	}
 	content := make([]byte, 64)
-	n, _ := file.Read(content) // an error leaves n at 0, which is no number
+	n, _ := io.ReadFull(file, content) // an error leaves n at 0, which is no number, or the file is shorter
 	text := strings.TrimSpace(string(content[:n]))
 	pid, err = strconv.Atoi(text)
-	if err != nil || pid <= 1 {
+	if err != nil || pid <= 1 || pid > maxPid || n == len(content) {
 		return 0, time.Time{}, "", fmt.Errorf("pidfile %s holds %q, which is no process id; remove it if the process does not run", path, text)
 	}
 	return pid, info.ModTime(), "", nil

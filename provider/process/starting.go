@@ -83,8 +83,16 @@ func (t *Target) underWay() (since time.Time, command identity, yes bool, err er
 	if string(text[:n]) == started {
 		return since, command, false, nil
 	}
-	_ = json.Unmarshal(text[:n], &command) // not noted yet: it stays zero
-	return info.ModTime(), command, time.Since(info.ModTime()) <= t.startLimit, nil
+	return info.ModTime(), commandIn(text[:n]), time.Since(info.ModTime()) <= t.startLimit, nil
+}
+
+// commandIn is the process that a mark names; the zero identity where it was not noted yet, or not whole.
+func commandIn(mark []byte) identity {
+	var command identity
+	if json.Unmarshal(mark, &command) != nil || !command.possible() {
+		return identity{}
+	}
+	return command
 }
 
 // takeOver waits for a start that somebody else began and cannot end any more. It gives the living process, or false

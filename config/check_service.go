@@ -16,6 +16,9 @@ func (c *checker) service(service jenner.Service) {
 	if strings.ContainsAny(service.Name, "/ ") {
 		d.problem("/name", "the name %q must not contain a slash or a blank", service.Name)
 	}
+	if service.Name == jenner.HoldAll {
+		d.problem("/name", "no service may be called %s: holding it would stop everything", service.Name)
+	}
 	if service.Tier < 0 {
 		d.problem("/tier", "tier %d is below 0; 1 matters most", service.Tier)
 	}

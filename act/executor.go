@@ -40,6 +40,9 @@ type Executor struct {
 
 	mu       sync.Mutex
 	inFlight map[*flight]bool
+	// untouched are the keys of open intents of which this process knows that nothing was done: a hold came between the
+	// intent and the effect.
+	untouched map[string]bool
 }
 
 // flight is an effect that is going on.
@@ -194,7 +197,9 @@ func (e *Executor) held(order Order) error {
 func (e *Executor) settle(ctx context.Context, order Order, stored jenner.Intent) (jenner.Intent, error) {
 	order.Call.Checkpoint = stored.Checkpoint
 	answer := HappenedUnknown
-	if resolver, ok := order.Action.(Resolver); ok {
+	if resolver, ok := order.Action.(Resolver); e.isUntouched(stored.Key) {
+		answer = HappenedNot
+	} else if ok {
 		var err error
 		answer, err = resolver.Happened(ctx, order.Call)
 		if err != nil && e.Now().Before(stored.Expires) {
@@ -236,9 +241,11 @@ func (e *Executor) carryOut(ctx context.Context, order Order, intent jenner.Inte
 		defer e.track(order, cancel)()
 		// A hold that came between the first look and the tracking is seen here; a later one cancels the flight.
 		if err := e.held(order); err != nil {
+			e.touch(intent.Key, false)
 			return intent, err
 		}
 	}
+	e.touch(intent.Key, true)
 	result, err := order.Action.Do(during, order.Call)
 	if err != nil && during.Err() != nil && ctx.Err() == nil {
 		return intent, context.Cause(during)
@@ -257,6 +264,26 @@ func (e *Executor) carryOut(ctx context.Context, order Order, intent jenner.Inte
 		intent.Output = jenner.Raw(result.Output)
 	}
 	return e.finish(ctx, order, intent, err)
+}
+
+// touch notes whether the effect of an open intent was begun.
+func (e *Executor) touch(key string, begun bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if begun {
+		delete(e.untouched, key)
+		return
+	}
+	if e.untouched == nil {
+		e.untouched = map[string]bool{}
+	}
+	e.untouched[key] = true
+}
+
+func (e *Executor) isUntouched(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.untouched[key]
 }
 
 // halfwayPatience is how long an action that failed may take to tell whether it has changed something all the same.
@@ -293,6 +320,7 @@ func (e *Executor) track(order Order, cancel context.CancelCauseFunc) func() {
 // finish writes the result down even when ctx has just ended, for the effect is there.
 func (e *Executor) finish(ctx context.Context, order Order, intent jenner.Intent, effect error) (jenner.Intent, error) {
 	ctx = context.WithoutCancel(ctx)
+	e.touch(intent.Key, true)
 	intent.EndedAt = e.Now()
 	switch {
 	case effect == nil:

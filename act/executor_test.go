@@ -311,3 +311,51 @@ func TestACrashDuringAnUndo(t *testing.T) {
 		t.Errorf("%+v, %v, lever %s", undone, err, world.position("a"))
 	}
 }
+
+// lateJournal lets something happen right after an intent is on disk.
+type lateJournal struct {
+	Journal
+	then func()
+}
+
+func (j lateJournal) Begin(ctx context.Context, intent jenner.Intent) (jenner.Intent, bool, error) {
+	stored, fresh, err := j.Journal.Begin(ctx, intent)
+	j.then()
+	return stored, fresh, err
+}
+
+// blunt is an action that can tell nothing about itself.
+type blunt struct{ done int }
+
+func (b *blunt) Do(context.Context, Call) (Result, error) {
+	b.done++
+	return Result{Changed: true}, nil
+}
+
+// TestAHoldBetweenTheIntentAndTheEffect: nothing was done, and this process knows it, so that it is done once the hold is
+// gone also by an action that cannot tell; the next process does not know it, and asks.
+func TestAHoldBetweenTheIntentAndTheEffect(t *testing.T) {
+	world, action := newLedger(), &blunt{}
+	executor := world.executor()
+	executor.Journal = lateJournal{executor.Journal, func() { world.setHold(&jenner.Hold{Scope: jenner.HoldAll, By: "ann", At: time.Now()}) }}
+	order := world.order("k", "up")
+	order.Action = action
+	if _, err := executor.Do(t.Context(), order); !errors.Is(err, ErrHeld) || action.done != 0 {
+		t.Fatalf("held: %v, done %d times", err, action.done)
+	}
+	world.setHold(nil)
+	next := world.executor()
+	if intent, err := next.Do(t.Context(), order); intent.State != jenner.IntentUnknown || jenner.NextAfter(err) != jenner.TellHuman || action.done != 0 {
+		t.Errorf("another process: %s, %v, done %d times", intent.State, err, action.done)
+	}
+	order.Call.Key = "k2"
+	if _, err := executor.Do(t.Context(), order); !errors.Is(err, ErrHeld) {
+		t.Fatal(err)
+	}
+	world.setHold(nil)
+	for range 2 {
+		if intent, err := executor.Do(t.Context(), order); err != nil || intent.State != jenner.IntentDone || action.done != 1 {
+			t.Errorf("when it was over: %s, %v, done %d times", intent.State, err, action.done)
+		}
+	}
+}

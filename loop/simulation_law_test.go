@@ -35,13 +35,11 @@ type law struct {
 
 // account is what is known of one record.
 type account struct {
-	record    jenner.Record // without its state
-	decision  jenner.Decision
-	request   jenner.Request // the last one
-	runs      int
-	granted   map[string]int  // runs by request
-	recorded  map[string]bool // keys of effects that a step in the audit log tells of
-	decisions int
+	record   jenner.Record // without its state
+	decision jenner.Decision
+	request  jenner.Request  // the last one
+	granted  map[string]int  // runs by request
+	recorded map[string]bool // keys of effects that a step in the audit log tells of
 }
 
 // deed is what is known of one intent.
@@ -125,7 +123,6 @@ func (l *law) heardOf(of *account, change jenner.Change) {
 		switch entry.Kind {
 		case "decision":
 			l.must(json.Unmarshal(entry.Data, &of.decision))
-			of.decisions++
 		case "approval.asked":
 			of.request = jenner.Request{}
 			l.must(json.Unmarshal(entry.Data, &of.request))
@@ -166,7 +163,6 @@ func (l *law) went(of *account, change jenner.Change) {
 func (l *law) begins(of *account, change jenner.Change) {
 	incident := decode[jenner.Incident](l.t, change.Record)
 	run := incident.Run()
-	of.runs++
 	if of.decision.Outcome != jenner.DecideAct || of.decision.Runbook != run.Runbook.Name {
 		l.breaks("no run begins without a decision to act", "%s begins %s; decided was %s %s", of.record.ID, run.Runbook.Name,
 			of.decision.Outcome, of.decision.Runbook)
@@ -530,8 +526,10 @@ func (l *law) came(call act.Call, subject string) {
 func (w watchedUndoer) Undo(ctx context.Context, call act.Call) (act.Result, error) {
 	l := w.law
 	if one := l.intents[call.Key]; one != nil {
-		// What is tried again was begun while it was this run's; whose it is now the action itself must see.
-		if owner := l.ours[w.subject(call)]; one.begins == 0 && owner != call.Run {
+		// What is tried again was begun while it was this run's; whose it is now the action itself must see. And it must see
+		// what was so already before a crash: nothing tells the executor that it was.
+		effect := l.intents[strings.TrimSuffix(call.Key, "/undo")]
+		if owner := l.ours[w.subject(call)]; one.begins == 0 && effect != nil && effect.done > 0 && owner != call.Run {
 			l.breaks("a run takes back only its own", "%s begins to take back %q, which %q changed last", call.Key, w.subject(call), owner)
 		}
 		one.begins++

@@ -18,8 +18,8 @@ func (*Start) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return ensureRunning(ctx, call, "start")
 }
 
-// Happened is done where this very call started it last. Where it has died since, or somebody else started it, that cannot
-// be told any more.
+// Happened is done where it was started since the checkpoint and lives, by whoever. Where it has died since, that cannot be
+// told any more.
 func (*Start) Happened(_ context.Context, call act.Call) (act.Happened, error) {
 	return happened(call, true, false)
 }

@@ -95,6 +95,16 @@ func TestSetConforms(t *testing.T) {
 	})
 }
 
+func TestAwaitConforms(t *testing.T) {
+	actiontest.Run(t, func(t *testing.T) actiontest.World {
+		w := actionWorld(fresh(t), func() act.Action {
+			return &Await{Every: jenner.Duration(time.Millisecond), Timeout: jenner.Duration(time.Second)}
+		})
+		w.Already = true // it answers
+		return w
+	})
+}
+
 func faultWorld(t *testing.T, world *World, build func() chaos.Fault) faulttest.World {
 	return faulttest.World{Fault: build, Record: jenner.FaultRecord{Target: world.Target("shop")}, Absent: world.Target("nowhere"),
 		Stir: func(*testing.T) { _, _ = world.Ask("shop") }}

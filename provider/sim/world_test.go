@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/act"
 )
 
 func TestADependantSuffersFromWhatItNeeds(t *testing.T) {
@@ -141,5 +144,87 @@ func TestAQuestionHasTheAnswerThatWasGivenOrNone(t *testing.T) {
 	world.NoAnswer("pool_use")
 	if answer, _ := seen.Query(t.Context(), "pool_use"); !answer.NoData() {
 		t.Error("an answer that was taken away is still given")
+	}
+}
+
+// TestWhoHoldsTheClockHoldsTheWaits: where Wait is set, no effect lets time pass by itself.
+func TestWhoHoldsTheClockHoldsTheWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		world := fresh(t)
+		var waits []time.Duration
+		var noted []string
+		world.Wait = func(_ context.Context, d time.Duration) error {
+			if waits = append(waits, d); d < 0 {
+				return errors.New("given up")
+			}
+			return nil
+		}
+		world.Noted = func(effect Effect) { noted = append(noted, effect.What+" "+effect.Key) }
+		began := time.Now()
+		call := act.Call{Key: "k1", Target: world.Target("shop")}
+		turn(t, world, "shop", KnobStartTakes, "3s")
+		if _, err := (&Restart{}).Do(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+		turn(t, world, "shop", KnobStuck, "true")
+		if _, err := (&Restart{}).Do(t.Context(), call); err == nil {
+			t.Error("a start that never ends has ended well")
+		}
+		await := &Await{Every: jenner.Duration(2 * time.Second), Timeout: jenner.Duration(4 * time.Second)}
+		if _, err := await.Do(t.Context(), call); err == nil {
+			t.Error("what is gone has answered")
+		}
+		want := []time.Duration{3 * time.Second, -1, 2 * time.Second, 2 * time.Second}
+		if !slices.Equal(waits, want) || !time.Now().Equal(began) || !slices.Equal(noted, []string{"restart k1", "restart k1"}) {
+			t.Errorf("it waited %v, want %v; the clock went on by %s; noted were %q", waits, want, time.Since(began), noted)
+		}
+	})
+}
+
+// TestAnActionKnowsItsOwnDoing: after a crash, what somebody else did is not done again, and is not taken back.
+func TestAnActionKnowsItsOwnDoing(t *testing.T) {
+	for name, c := range map[string]struct {
+		action    act.Action
+		since     func(w *World)
+		happened  act.Happened
+		afterUndo string
+	}{
+		"start, and nobody did":    {&Start{}, func(*World) {}, act.HappenedNot, "gone"},
+		"start by another":         {&Start{}, func(w *World) { w.Start("shop") }, act.HappenedDone, "running"},
+		"start, and it died again": {&Start{}, func(w *World) { w.Start("shop"); w.Kill("shop") }, act.HappenedUnknown, "gone"},
+		"stop by another": {&Stop{}, func(w *World) { w.Start("shop"); w.Kill("shop"); w.Start("shop"); w.Kill("shop") },
+			act.HappenedUnknown, "gone"},
+		"restart by another": {&Restart{}, func(w *World) { w.Start("shop") }, act.HappenedDone, "running"},
+		"a knob by another": {&Set{Knob: "flag:x", Value: "on"}, func(w *World) { _ = w.Set("shop", "flag:x", "half") },
+			act.HappenedUnknown, "half"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := fresh(t)
+			if _, stops := c.action.(*Stop); !stops {
+				world.Kill("shop")
+			}
+			call := act.Call{Key: "k1", Target: world.Target("shop")}
+			var err error
+			if call.Checkpoint, err = c.action.(act.Checkpointer).Checkpoint(t.Context(), call); err != nil {
+				t.Fatal(err)
+			}
+			c.since(world)
+			if got, err := c.action.(act.Resolver).Happened(t.Context(), call); err != nil || got != c.happened {
+				t.Errorf("it says %q, %v; want %q", got, err, c.happened)
+			}
+			call.Key += "/undo"
+			if undoer, can := c.action.(act.Undoer); can {
+				if result, err := undoer.Undo(t.Context(), call); err != nil || result.Changed {
+					t.Errorf("the undo says %+v, %v, and nothing was this call's", result, err)
+				}
+			}
+			is := world.State("shop")
+			if set, sets := c.action.(*Set); sets {
+				is = world.Knob("shop", set.Knob)
+			}
+			if is != c.afterUndo {
+				t.Errorf("it is %s in the end, want %s", is, c.afterUndo)
+			}
+		})
 	}
 }

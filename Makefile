@@ -5,8 +5,8 @@ BIN := bin/jenner
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 BENCHTIME ?= 10s
 FUZZTIME ?= 10s
-SEEDS ?= 1-200
-INCIDENTS ?= 500
+SEEDS ?= 1-2600
+INCIDENTS ?= 40
 SOAK ?= 1h
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -39,8 +39,8 @@ bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
 	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 20m -p 1 $(BENCH_PACKAGES)
 
-sim: ## simulate SEEDS, 1-200 where not said, with INCIDENTS each; a seed that fails can be run again
-	$(GO) test ./loop -run '^TestSimulation$$' -timeout 60m -v -args -sim.seeds $(SEEDS) -sim.incidents $(INCIDENTS)
+sim: ## simulate SEEDS, 1-2600 where not said, with INCIDENTS each; a seed that fails can be played again
+	GOGC=400 $(GO) test ./loop -run '^TestSimulation$$' -timeout 60m -v -args -sim.seeds $(SEEDS) -sim.incidents $(INCIDENTS)
 
 soak: ## break the demo shop at random for SOAK, 1h where not said, and report what was healed
 	$(GO) test ./cmd/jenner -run '^TestSoak$$' -timeout 90m -v -args -soak $(SOAK)

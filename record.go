@@ -74,6 +74,7 @@ type Intent struct {
 
 	State       IntentState     `json:"state"`
 	EndedAt     time.Time       `json:"ended_at,omitzero"`
+	Before      string          `json:"before,omitempty"`      // fingerprint of the state before
 	Fingerprint string          `json:"fingerprint,omitempty"` // of the state after
 	Changed     bool            `json:"changed,omitempty"`
 	Summary     string          `json:"summary,omitempty"`

@@ -161,8 +161,20 @@ func (e *Executor) prepare(ctx context.Context, order Order) (jenner.Intent, err
 			return intent, fmt.Errorf("cannot take the checkpoint before %s%s: %w", order.Name, on(order.Call.Target), err)
 		}
 		intent.Checkpoint = checkpoint
+		order.Call.Checkpoint = checkpoint
 	}
+	intent.Before, _ = fingerprint(ctx, order) // nobody knows it where it cannot be read
 	return intent, nil
+}
+
+// fingerprint names the target's present state; false where that cannot be had.
+func fingerprint(ctx context.Context, order Order) (string, bool) {
+	printer, ok := order.Action.(Fingerprinter)
+	if !ok {
+		return "", false
+	}
+	print, err := printer.Fingerprint(ctx, order.Call)
+	return print, err == nil
 }
 
 // possible checks the precondition on the live target. It is asked right before each effect, also before one that was
@@ -212,7 +224,9 @@ func (e *Executor) settle(ctx context.Context, order Order, stored jenner.Intent
 	}
 	switch {
 	case answer == HappenedDone:
-		stored.Changed, stored.Summary = true, "it had happened before the restart"
+		present, known := fingerprint(ctx, order)
+		// What is as it was before is not changed, and must not be taken back.
+		stored.Changed, stored.Summary = !known || stored.Before == "" || present != stored.Before, "it had happened before the restart"
 		return e.finish(ctx, order, stored, nil)
 	case answer == HappenedNot && e.Now().After(stored.Expires) && !order.Undoing:
 		return e.finish(ctx, order, stored, jenner.Permanent(
@@ -330,8 +344,8 @@ func (e *Executor) finish(ctx context.Context, order Order, intent jenner.Intent
 	default:
 		intent.State, intent.Error, intent.Next = jenner.IntentFailed, effect.Error(), jenner.NextAfter(effect)
 	}
-	if printer, ok := order.Action.(Fingerprinter); ok && (intent.State == jenner.IntentDone || intent.Changed) {
-		if print, err := printer.Fingerprint(ctx, order.Call); err == nil {
+	if intent.State == jenner.IntentDone || intent.Changed {
+		if print, known := fingerprint(ctx, order); known {
 			intent.Fingerprint = print
 		}
 	}
@@ -405,6 +419,10 @@ func (e *Executor) Undo(ctx context.Context, order Order, done jenner.Intent) (U
 		if note, foreign := e.foreign(ctx, order, done); foreign {
 			return Undone{Kept: true, Note: note}, nil
 		}
+	} else if err == nil {
+		if undone, settled, err := e.settleUndo(ctx, order, done, stored); settled || err != nil {
+			return undone, err
+		}
 	}
 	if e.DryRun {
 		return Undone{Note: "dry run: would take " + before + " back"}, nil
@@ -426,6 +444,22 @@ func (e *Executor) Undo(ctx context.Context, order Order, done jenner.Intent) (U
 		return Undone{}, err
 	}
 	return Undone{Note: result.Summary}, nil
+}
+
+// settleUndo finds out what became of an undo that was begun and has no result. Where the target is as it was before the
+// effect, the undo is done. Where it is neither that nor as the effect left it, somebody else has changed it since.
+func (e *Executor) settleUndo(ctx context.Context, order Order, done, stored jenner.Intent) (Undone, bool, error) {
+	present, known := fingerprint(ctx, order)
+	if !known || done.Before == "" || done.Fingerprint == "" || present == done.Fingerprint || e.DryRun {
+		return Undone{}, false, nil
+	}
+	undone := Undone{Note: "it had been taken back before the restart"}
+	if present != done.Before {
+		undone = Undone{Kept: true, Note: "left alone: somebody else changed it since"}
+	}
+	stored.Summary = undone.Note
+	_, err := e.finish(ctx, order, stored, nil)
+	return undone, true, err
 }
 
 // Foreign tells whether a done effect may not be taken back, because somebody else changed the target since, and says

@@ -359,3 +359,43 @@ func TestAHoldBetweenTheIntentAndTheEffect(t *testing.T) {
 		}
 	}
 }
+
+// TestL4SomebodyElsesChangeDuringAnUndo: an undo was begun, and its process died. What is as before the effect is done;
+// what is neither that nor as the effect left it was changed by somebody else since, and is left alone.
+func TestL4SomebodyElsesChangeDuringAnUndo(t *testing.T) {
+	for name, want := range map[string]struct {
+		now     string // how the lever stands when the next process looks
+		kept    bool
+		effects int // of the next process
+	}{
+		"the undo had not begun":     {"up", false, 1},
+		"the undo had been done":     {"down", false, 0},
+		"somebody else has moved it": {"left", true, 0},
+	} {
+		world := newLedger()
+		order := world.order("k", "up")
+		lever := order.Call.Target.Name
+		world.put(lever, "down")
+		done, err := world.executor().Do(t.Context(), order)
+		if err != nil || done.Before == "" || done.Fingerprint == "" {
+			t.Fatalf("%s: %v, fingerprints %q and %q", name, err, done.Before, done.Fingerprint)
+		}
+		if _, _, err := world.Begin(t.Context(), jenner.Intent{Key: "k/undo", State: jenner.IntentIntended, At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		world.put(lever, want.now)
+		before := len(world.seen())
+		undone, err := world.executor().Undo(t.Context(), order, done)
+		effects := strings.Count("\n"+strings.Join(world.seen()[before:], "\n"), "\nundo ")
+		if err != nil || undone.Kept != want.kept || effects != want.effects {
+			t.Errorf("%s: %+v, %v, %d effects: %v", name, undone, err, effects, world.seen()[before:])
+		}
+		wantPosition := want.now
+		if want.effects > 0 {
+			wantPosition = "down"
+		}
+		if got := world.position(lever); got != wantPosition {
+			t.Errorf("%s: the lever stands %s", name, got)
+		}
+	}
+}

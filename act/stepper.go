@@ -142,6 +142,31 @@ func Outcomes(run *jenner.Run) map[string]runbook.StepOutcome {
 	return outcomes
 }
 
+// Unbegun gives the intent of the step at hand where it was written before a restart and its action says that it did not
+// happen; false where something was done, or where nobody can tell.
+func (s *Stepper) Unbegun(ctx context.Context, incident *jenner.Incident) (jenner.Intent, bool, error) {
+	run := incident.Run()
+	if run.Next >= len(run.Runbook.Steps) || len(run.Steps) > run.Next {
+		return jenner.Intent{}, false, nil // an attempt at this step has ended
+	}
+	intent, err := s.Executor.Journal.Intent(ctx, Key(run, run.Next, 0))
+	if errors.Is(err, jenner.ErrNotFound) || err == nil && intent.State != jenner.IntentIntended {
+		return intent, false, nil
+	}
+	if err != nil {
+		return intent, false, err
+	}
+	happened := s.happened(ctx, incident, jenner.ForeseenStep{Step: intent.Step, Action: intent.Action, Service: intent.Service,
+		Target: intent.Target, Params: intent.Params, Checkpoint: intent.Checkpoint}, intent.Key)
+	return intent, happened == HappenedNot, nil
+}
+
+// Drop gives up an unbegun effect: what has passed meanwhile needs nothing any more.
+func (s *Stepper) Drop(ctx context.Context, intent jenner.Intent, why string) error {
+	intent.State, intent.EndedAt, intent.Error, intent.Next = jenner.IntentFailed, s.Executor.Now(), why, jenner.NeverMind
+	return s.Executor.Journal.Finish(ctx, intent)
+}
+
 func (s *Stepper) skip(run *jenner.Run, record *jenner.StepRecord, err error) Stepped {
 	if err != nil {
 		return s.ended(run, record, jenner.Intent{}, jenner.Permanent(fmt.Errorf("condition: %w", err), ""))

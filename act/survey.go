@@ -111,7 +111,7 @@ const alikePatience = 5 * time.Second
 func (s *Stepper) Alike(ctx context.Context, incident *jenner.Incident, foreseen []jenner.ForeseenStep) jenner.Rightness {
 	answers := map[Happened]int{}
 	for _, step := range foreseen {
-		answers[s.happened(ctx, incident, step)]++
+		answers[s.happened(ctx, incident, step, "")]++
 	}
 	switch {
 	case len(foreseen) == 0 || answers[HappenedUnknown] > 0:
@@ -124,7 +124,8 @@ func (s *Stepper) Alike(ctx context.Context, incident *jenner.Incident, foreseen
 	return jenner.UnknownDecision
 }
 
-func (s *Stepper) happened(ctx context.Context, incident *jenner.Incident, step jenner.ForeseenStep) Happened {
+// happened asks an action whether what was foreseen, or intended under a key, has happened.
+func (s *Stepper) happened(ctx context.Context, incident *jenner.Incident, step jenner.ForeseenStep, key string) Happened {
 	_, action, err := s.Action(step.Action, step.Target.Kind, step.Params)
 	resolver, ok := action.(Resolver)
 	if err != nil || !ok {
@@ -133,7 +134,7 @@ func (s *Stepper) happened(ctx context.Context, incident *jenner.Incident, step 
 	service, _ := s.Docs().Service(step.Service)
 	during, cancel := context.WithTimeout(ctx, alikePatience)
 	defer cancel()
-	answer, err := resolver.Happened(during, Call{Step: step.Step, Incident: incident.ID, Service: service, Target: step.Target,
+	answer, err := resolver.Happened(during, Call{Key: key, Step: step.Step, Incident: incident.ID, Service: service, Target: step.Target,
 		Checkpoint: json.RawMessage(step.Checkpoint), Host: s.Host(incident)})
 	if err != nil {
 		return HappenedUnknown

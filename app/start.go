@@ -90,8 +90,14 @@ func (a *App) Reload() error {
 	return a.apply(docs)
 }
 
+// undoPatience is how long a start waits for the undo of what an earlier process left. What it cannot undo in time stays in
+// the journal.
+const undoPatience = time.Minute
+
 // undoLeftOvers takes back the faults that an earlier process left: whoever has the data directory's lock owns them.
 func (a *App) undoLeftOvers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, undoPatience)
+	defer cancel()
 	undone, err := a.Injector.UndoAll(ctx, func(jenner.FaultRecord) bool { return true })
 	if undone > 0 {
 		a.Logger.Warn("undid faults that an earlier run had left", "faults", undone)

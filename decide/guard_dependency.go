@@ -43,7 +43,7 @@ func look(in Input, one Dependency, began time.Time) jenner.GuardResult {
 	case one.Status == jenner.ProbeFailing:
 		return wait(in.Now.Add(soon), saw, "its dependency %s fails", one.Service)
 	case !one.SeenAt.After(began):
-		return wait(in.Now.Add(lookAgain), saw, "its dependency %s was not looked at since the alert began", one.Service)
+		return wait(again, saw, "its dependency %s was not looked at since the alert began", one.Service)
 	case one.Status != jenner.ProbePassing && one.Status != jenner.ProbeSlow:
 		return wait(again, saw, "nothing is known of its dependency %s (%s)", one.Service, one.Status)
 	case !recent(in.Now.Sub(one.SeenAt), staleAfter(in.Service)):

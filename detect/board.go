@@ -109,7 +109,7 @@ func (b *Board) fire(alert, before jenner.Alert, known, tell bool, now time.Time
 	alert.EndsAt = time.Time{}
 	if known && before.Status == jenner.Firing {
 		alert.StartsAt = before.StartsAt
-		if before.SeenAt.After(alert.SeenAt) {
+		if before.SeenAt.After(alert.SeenAt) && !before.SeenAt.After(now) { // otherwise the clock was set back
 			alert.SeenAt = before.SeenAt
 		}
 		b.alerts[alert.Fingerprint] = alert

@@ -236,3 +236,42 @@ func TestAProofEarnsAutonomy(t *testing.T) {
 		}
 	})
 }
+
+// TestL1KilledBeforeTheEffectOfWhatHasPassed: Jenner dies when an intent is on disk and its effect is not begun; when it is
+// back the trouble has passed, so that nothing is done any more, and nothing is left open.
+func TestL1KilledBeforeTheEffectOfWhatHasPassed(t *testing.T) {
+	common := documents(t, "testdata/common.yaml")
+	book := jenner.Runbook{Name: "restart", Steps: []jenner.Step{step("shed", "set", flag("shed", "on")), step("again", "restart", nil)}}
+	synctest.Test(t, func(t *testing.T) {
+		m := scene(t, common, jenner.Documents{Runbooks: []jenner.Runbook{book}})
+		begins := 0
+		m.dies = func(_ int, what string, _ *jenner.Change) death {
+			if what == "begin" {
+				begins++
+			}
+			if what == "begin" && begins == 1 {
+				return diesAfter
+			}
+			return lives
+		}
+		m.boot()
+		time.Sleep(time.Second)
+		m.world.Kill("checkout")
+		for !m.program.disk.isDead() {
+			time.Sleep(time.Millisecond)
+		}
+		m.program.shut()
+		m.world.Start("checkout")
+		time.Sleep(time.Second)
+		m.boot()
+		time.Sleep(30 * time.Second)
+		open, err := m.program.store.OpenIntents(t.Context())
+		if err != nil || len(open) > 0 {
+			t.Errorf("open intents: %v, %v", open, err)
+		}
+		m.program.shut()
+		if got := m.ended(); !strings.HasPrefix(got, "incident checkout resolved: the alerts cleared") || strings.Contains(got, "effect") {
+			t.Errorf("it ended as\n%s\n%s", got, m.told())
+		}
+	})
+}

@@ -190,11 +190,16 @@ func (l *Lab) endControl(ctx context.Context, step *drillStep) (line.Next, error
 	return line.Later(step.Now.Add(drillLook)), nil
 }
 
+// undoPatience is how long the undo of all faults of an arm may take. What is left is the reaper's.
+const undoPatience = time.Minute
+
 // undoNow takes all faults of the present arm back.
 func (l *Lab) undoNow(ctx context.Context, step *drillStep) error {
 	drill := step.State
+	during, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
+	defer cancel()
 	for _, record := range drill.Faults {
-		if err := l.Injector.Undo(context.WithoutCancel(ctx), record); err != nil {
+		if err := l.Injector.Undo(during, record); err != nil {
 			return err
 		}
 		step.Note("undo", record.Fault+" on "+record.Target.Ref().String()+" is gone", nil)

@@ -35,6 +35,9 @@ type flood struct {
 	holds *app.Holds
 	calm  func(service string) // what the one action does
 
+	calming sync.Mutex
+	calmed  map[string]bool // services that are well again
+
 	mu    sync.Mutex
 	last  time.Time            // of the last intent
 	fired map[string]time.Time // by service
@@ -72,7 +75,7 @@ func (f *flood) clear(service string) {
 func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	tb.Helper()
 	dir := tb.TempDir()
-	f := &flood{docs: docs, holds: app.NewHolds(dir, time.Now), fired: map[string]time.Time{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
+	f := &flood{docs: docs, holds: app.NewHolds(dir, time.Now), fired: map[string]time.Time{}, calmed: map[string]bool{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
 	var err error
 	if f.store, err = sqlite.Open(dir, sqlite.Options{Lock: true}); err != nil {
 		tb.Fatal(err)

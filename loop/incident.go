@@ -52,6 +52,9 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 		return w.blind(ctx, step), nil
 	}
 	w.rediagnose(ctx, step)
+	if incident.OpenedAt.After(step.Now) { // the clock was set back; waits count from now
+		incident.OpenedAt = step.Now
+	}
 	waited := step.Now.Sub(incident.OpenedAt)
 	if incident.Diagnosis.Unsure != "" && waited < unsurePatience {
 		return line.Later(step.Now.Add(patiently(lookAgain, waited))), nil

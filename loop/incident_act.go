@@ -27,6 +27,16 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 	if err != nil {
 		return line.Next{}, err
 	}
+	if begun && standing != stillFiring && w.firstIsOpen(run) {
+		intent, unbegun, err := w.Stepper.Unbegun(ctx, incident)
+		if unbegun && standing == allClear {
+			err = w.Stepper.Drop(ctx, intent, "not carried out: the trouble had passed before it was begun")
+		}
+		if err != nil {
+			return line.Next{}, jenner.Retryable(err, "")
+		}
+		begun = !unbegun
+	}
 	if !begun {
 		// This run has touched nothing yet. What has cleared meanwhile needs nothing; what is not known is no reason to
 		// act. Once it has, it goes on: the alert may have cleared because of it.
@@ -47,6 +57,16 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 		return line.Next{}, err
 	}
 	return w.stepped(ctx, step, stepped), nil
+}
+
+// firstIsOpen tells whether no step of the run has touched anything so far; one may be under way.
+func (w *World) firstIsOpen(run *jenner.Run) bool {
+	for _, record := range run.Steps {
+		if record.Key != "" && record.Status != jenner.StepSkipped {
+			return false
+		}
+	}
+	return true
 }
 
 // stepped follows what a step came to.

@@ -129,10 +129,13 @@ func (w *World) noteDecision(step *incidentStep, decision jenner.Decision) {
 		return guard.Outcome == jenner.DecideAct
 	})
 	incident.Decisions = append(incident.Decisions, decision)
-	if len(incident.Decisions) > 50 {
-		incident.Decisions = incident.Decisions[len(incident.Decisions)-50:]
+	if len(incident.Decisions) > maxDecisions {
+		incident.Decisions = incident.Decisions[len(incident.Decisions)-maxDecisions:]
 	}
 }
+
+// maxDecisions is how many decisions an incident carries; the timeline has all.
+const maxDecisions = 20
 
 // refused hands over what may not be done. Where people were asked, what they said, or that they said nothing, is told.
 func (w *World) refused(ctx context.Context, step *incidentStep, decision jenner.Decision) line.Next {

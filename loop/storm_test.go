@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ func storm(tb testing.TB) (*flood, []jenner.Alert) {
 	docs.Limits = jenner.Limits{} // as they are where nobody says otherwise
 	f := newFlood(tb, docs, 16)
 	f.calm = func(service string) {
+		f.calming.Lock() // what is well again raises no alert that was still on its way
+		defer f.calming.Unlock()
+		f.calmed[service] = true
 		f.clear(service)
 		for _, one := range services {
 			if len(one.DependsOn) > 0 && one.DependsOn[0] == service {
@@ -59,7 +63,13 @@ func (f *flood) rain(alerts []jenner.Alert) {
 	}
 	f.mu.Unlock()
 	for _, alert := range alerts {
-		f.board.Put(alert)
+		f.calming.Lock()
+		needs := f.world.Docs().Services
+		service, _ := strconv.Atoi(strings.TrimPrefix(alert.Service, "s"))
+		if cause := needs[service%stormCauses].Name; !f.calmed[cause] {
+			f.board.Put(alert)
+		}
+		f.calming.Unlock()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 	if err != nil {
 		return line.Next{}, err
 	}
-	if begun && standing != stillFiring && w.firstIsOpen(run) {
+	if begun && standing != stillFiring && untouched(run) {
 		intent, unbegun, err := w.Stepper.Unbegun(ctx, incident)
 		if unbegun && standing == allClear {
 			err = w.Stepper.Drop(ctx, intent, "not carried out: the trouble had passed before it was begun")
@@ -59,14 +60,9 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 	return w.stepped(ctx, step, stepped), nil
 }
 
-// firstIsOpen tells whether no step of the run has touched anything so far; one may be under way.
-func (w *World) firstIsOpen(run *jenner.Run) bool {
-	for _, record := range run.Steps {
-		if record.Key != "" && record.Status != jenner.StepSkipped {
-			return false
-		}
-	}
-	return true
+// untouched tells whether no step of the run that has ended changed anything; one may be under way.
+func untouched(run *jenner.Run) bool {
+	return !slices.ContainsFunc(run.Steps, func(record jenner.StepRecord) bool { return record.Changed })
 }
 
 // stepped follows what a step came to.

@@ -73,14 +73,14 @@ func (f *flood) rain(alerts []jenner.Alert) {
 	}
 }
 
-// await waits until something holds, and fails the test where it does not within a minute.
+// await waits until something holds, and fails the test where it does not within minutes.
 func await(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(time.Minute); !holds(); <-ticker.C {
+	for deadline := time.Now().Add(5 * time.Minute); !holds(); <-ticker.C {
 		if time.Now().After(deadline) {
-			tb.Fatalf("not within a minute: %s", what)
+			tb.Fatalf("not within five minutes: %s", what)
 		}
 	}
 }

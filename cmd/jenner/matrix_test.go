@@ -336,6 +336,8 @@ func whatFollowed(trace []string, row string) string {
 			continue
 		case strings.Contains(row, "of the undo of") && strings.Contains(next[0], "the intent of the undo of"):
 			return undidAgain(trace[i:], row)
+		case strings.Contains(row, "of the undo of") && strings.Contains(next[0], "the result of the undo of "+row[strings.LastIndex(row, " ")+1:]):
+			return "found it undone already"
 		case next[0] != row || strings.HasSuffix(row, notYet):
 			return "went on"
 		case strings.Contains(row, "commit of"):

@@ -206,7 +206,13 @@ func decided(now loop.Replayed) string {
 	return inWords(now.Decision)
 }
 
+// inWords says what was decided. Whatever people answered then is left out: a replay asks nobody.
 func inWords(decision jenner.Decision) string {
+	for _, guard := range decision.Guards {
+		if decision.Outcome == jenner.DecideAct && guard.Outcome == jenner.DecideAsk {
+			decision.Outcome = jenner.DecideAsk
+		}
+	}
 	text := fmt.Sprintf("%s %s on %s of %s", decision.Outcome, decision.Runbook, decision.Target, decision.Service)
 	if stopper := decision.Stopper(); stopper.Guard != "" {
 		text += " (guard " + stopper.Guard + ")"

@@ -62,7 +62,7 @@ func intent(t *testing.T, key string, seed int) jenner.Intent {
 	t.Helper()
 	i := filled[jenner.Intent](t, seed)
 	return jenner.Intent{Key: key, By: i.By, Run: i.Run, Step: i.Step, Action: i.Action, Service: i.Service, Target: i.Target,
-		Params: i.Params, Checkpoint: i.Checkpoint, Undo: i.Undo, At: i.At, Expires: i.Expires, State: jenner.IntentIntended}
+		Params: i.Params, Checkpoint: i.Checkpoint, Undo: i.Undo, At: i.At, Expires: i.Expires, Before: i.Before, State: jenner.IntentIntended}
 }
 
 // ended is the intent with a filled result.
@@ -71,7 +71,7 @@ func ended(t *testing.T, i jenner.Intent, state jenner.IntentState) jenner.Inten
 	result := filled[jenner.Intent](t, 700)
 	result.Key, result.By, result.Run, result.Step, result.Action, result.Service = i.Key, i.By, i.Run, i.Step, i.Action, i.Service
 	result.Target, result.Params, result.Checkpoint, result.Undo = i.Target, i.Params, i.Checkpoint, i.Undo
-	result.At, result.Expires, result.State = i.At, i.Expires, state
+	result.At, result.Expires, result.Before, result.State = i.At, i.Expires, i.Before, state
 	return result
 }
 

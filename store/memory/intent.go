@@ -123,7 +123,7 @@ func (s *Store) Finish(ctx context.Context, given jenner.Intent) error {
 func withResult(begun, given jenner.Intent) jenner.Intent {
 	given.By, given.Run, given.Step, given.Action, given.Service = begun.By, begun.Run, begun.Step, begun.Action, begun.Service
 	given.Target, given.Params, given.Checkpoint, given.Undo = begun.Target, begun.Params, begun.Checkpoint, begun.Undo
-	given.At, given.Expires = begun.At, begun.Expires
+	given.At, given.Expires, given.Before = begun.At, begun.Expires, begun.Before
 	return given
 }
 

@@ -90,7 +90,7 @@ func resultOf(i jenner.Intent) result {
 func withResult(begun, intent jenner.Intent) jenner.Intent {
 	intent.By, intent.Run, intent.Step, intent.Action, intent.Service = begun.By, begun.Run, begun.Step, begun.Action, begun.Service
 	intent.Target, intent.Params, intent.Checkpoint, intent.Undo = begun.Target, begun.Params, begun.Checkpoint, begun.Undo
-	intent.At, intent.Expires = begun.At, begun.Expires
+	intent.At, intent.Expires, intent.Before = begun.At, begun.Expires, begun.Before
 	return intent
 }
 

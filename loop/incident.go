@@ -72,6 +72,9 @@ func (w *World) diagnose(ctx context.Context, step *incidentStep) (line.Next, er
 		if waited < diagnosePatience {
 			return line.Later(step.Now.Add(patiently(poll, waited))), nil
 		}
+		if w.look(incident) == allClear { // it cleared between the look and the diagnosis
+			return w.cleared(step), nil
+		}
 		return w.escalate(ctx, step, "the cause is unknown: no signature fits what was seen"), nil
 	}
 	step.Note("diagnosis", fmt.Sprintf("%s on %s, confidence %.2f", cause.Cause, where(cause), float64(cause.Confidence)), nil)

@@ -29,6 +29,7 @@ type flood struct {
 	world  *loop.World
 	intake *loop.Intake
 	runner *line.Runner
+	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -43,6 +44,7 @@ type flood struct {
 	fired map[string]time.Time // by service
 	acted []time.Duration      // from the alert to the first intent
 	pages []string
+	told  []string
 	ended map[jenner.Phase]int
 	end   chan string // services whose incident has ended
 	begun chan string // services whose first intent was written, where somebody asks for it
@@ -82,7 +84,7 @@ func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	}
 	f.calm = f.clear
 	ctx, cancel := context.WithCancel(context.Background())
-	f.cancel, f.board = cancel, detect.NewBoard(time.Now)
+	f.ctx, f.cancel, f.board = ctx, cancel, detect.NewBoard(time.Now)
 	logger := slog.New(slog.DiscardHandler)
 	executor := &act.Executor{Journal: journal{f.store, f}, Now: time.Now, Held: f.holds.Held}
 	f.world = &loop.World{Store: f.store, Docs: func() *jenner.Documents { return f.docs }, Telemetry: still{}, Board: f.board,
@@ -152,7 +154,7 @@ func (f *flood) committed(change jenner.Change) {
 func (f *flood) notify(_ context.Context, _ string, message notify.Message) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pages = append(f.pages, message.Service)
+	f.pages, f.told = append(f.pages, message.Service), append(f.told, message.Title)
 	return nil
 }
 

@@ -21,10 +21,10 @@ const (
 	stormMemory   = 400 << 20 // bytes of heap at most
 )
 
-// storm is a flood in which a service that is well again calms all that need it.
-func storm(tb testing.TB) (*flood, []jenner.Alert) {
+// storm is a flood of that many services, in which one that is well again calms all that need it.
+func storm(tb testing.TB, many int) (*flood, []jenner.Alert) {
 	var services []jenner.Service
-	for i := range stormServices {
+	for i := range many {
 		if i < stormCauses {
 			services = append(services, floodService(i))
 			continue
@@ -45,14 +45,34 @@ func storm(tb testing.TB) (*flood, []jenner.Alert) {
 			}
 		}
 	}
+	f.done.Go(f.detect)
 	var alerts []jenner.Alert
-	for i := range stormServices * stormAlerts {
-		alerts = append(alerts, jenner.Alert{Name: "down", Kind: jenner.AlertRule, Service: services[i%stormServices].Name,
+	for i := range many * stormAlerts {
+		alerts = append(alerts, jenner.Alert{Name: "down", Kind: jenner.AlertRule, Service: services[i%many].Name,
 			Fingerprint: fmt.Sprintf("alert-%d", i), Status: jenner.Firing})
 	}
 	chance := rand.New(rand.NewPCG(1, 2))
 	chance.Shuffle(len(alerts), func(i, j int) { alerts[i], alerts[j] = alerts[j], alerts[i] })
 	return f, alerts
+}
+
+// detect sees every few seconds that what fires still does, as a detector would; otherwise the alerts would grow stale.
+func (f *flood) detect() {
+	ticker := time.NewTicker(3 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		f.calming.Lock()
+		for _, alert := range f.board.AllFiring() {
+			alert.SeenAt = time.Time{}
+			f.board.Put(alert)
+		}
+		f.calming.Unlock()
+	}
 }
 
 func (f *flood) rain(alerts []jenner.Alert) {
@@ -97,7 +117,7 @@ func (f *flood) quiet() bool { return len(f.board.AllFiring()) == 0 && f.intake.
 // TestL20AStorm: memory is bounded, what is dropped is counted with the reason, there is one run for each cause, nobody is
 // paged for what was healed, and everything ends.
 func TestL20AStorm(t *testing.T) {
-	f, alerts := storm(t)
+	f, alerts := storm(t, stormServices)
 	f.rain(alerts)
 	highest := heapInUse()
 	await(t, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
@@ -128,16 +148,16 @@ func TestL20AStorm(t *testing.T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.pages) > 0 {
-		t.Errorf("people were told about %s", strings.Join(f.pages, ", "))
+		t.Errorf("people were told about %q", f.told)
 	}
 	if f.ended[jenner.PhaseEscalated] > 0 {
-		t.Errorf("incidents ended %v", f.ended)
+		t.Errorf("incidents ended %v: %q", f.ended, f.told)
 	}
 }
 
 // TestL20TheKillSwitchInAStorm: after it is on nothing is begun any more, however many incidents want to.
 func TestL20TheKillSwitchInAStorm(t *testing.T) {
-	f, alerts := storm(t)
+	f, alerts := storm(t, stormServices/5)
 	f.begun = make(chan string, stormServices)
 	f.rain(alerts)
 	<-f.begun
@@ -167,10 +187,6 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 			t.Errorf("%s was begun %s after the kill switch, the last intent %s after it", entry.ID, entry.At.Sub(stopped), last.Sub(stopped))
 		}
 	}
-	if _, _, err := f.holds.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "all is quiet again", f.quiet)
 }
 
 // TestAnIncidentThatHasEndedIsNotOpenedByALateWord: the word that it began may come after the word that it ended. It
@@ -194,7 +210,7 @@ func BenchmarkStorm(b *testing.B) {
 	highest := uint64(0)
 	for range b.N {
 		b.StopTimer()
-		f, alerts := storm(b)
+		f, alerts := storm(b, stormServices)
 		f.begun = make(chan string, stormServices)
 		b.StartTimer()
 		began := time.Now()

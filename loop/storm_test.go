@@ -115,8 +115,8 @@ func heapInUse() uint64 {
 // quiet tells whether nothing fires and no incident is open.
 func (f *flood) quiet() bool { return len(f.board.AllFiring()) == 0 && f.intake.OpenCount() == 0 }
 
-// TestL20AStorm: memory is bounded, what is dropped is counted with the reason, there is one run for each cause, people
-// are told at most once a cause, and everything ends.
+// TestL20AStorm: memory is bounded, what is dropped is counted with the reason, there is one run for each cause, nobody is
+// paged for what was healed, and everything ends.
 func TestL20AStorm(t *testing.T) {
 	f, alerts := storm(t, stormServices/5)
 	f.rain(alerts)
@@ -148,10 +148,10 @@ func TestL20AStorm(t *testing.T) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.pages) > stormCauses { // on a machine that is slow enough some give up waiting for their cause
+	if len(f.pages) > 0 {
 		t.Errorf("people were told about %q", f.told)
 	}
-	if f.ended[jenner.PhaseEscalated] > stormCauses {
+	if f.ended[jenner.PhaseEscalated] > 0 {
 		t.Errorf("incidents ended %v: %q", f.ended, f.told)
 	}
 }

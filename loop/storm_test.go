@@ -188,6 +188,10 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 			t.Errorf("%s was begun %s after the kill switch, the last intent %s after it", entry.ID, entry.At.Sub(stopped), last.Sub(stopped))
 		}
 	}
+	if _, _, err := f.holds.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "all is quiet again", f.quiet)
 }
 
 // TestAnIncidentThatHasEndedIsNotOpenedByALateWord: the word that it began may come after the word that it ended. It

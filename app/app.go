@@ -42,6 +42,7 @@ type Options struct {
 	Fallback []notify.Notifier // told about everything, whatever channel a policy names
 	Listen   string            // address of /metrics and /healthz; none where empty
 	Reaper   []string          // command of the reaper process; without it no fault is injected
+	Holder   []string          // command of a process that holds a fault, but for the fault's ID
 	Baseline time.Duration     // how long the steady state is learned; detect's default where zero
 	DryRun   bool              // decide, but change nothing
 	Workers  int               // incidents and drills at the same time; 16 where zero
@@ -195,7 +196,8 @@ func (a *App) buildChaos() error {
 	if err != nil {
 		return err
 	}
-	a.Injector = &chaos.Injector{Journal: journal, Now: time.Now, Build: a.bind.fault, Held: a.Holds.KillSwitch, Guard: a.Guard}
+	a.Injector = &chaos.Injector{Journal: journal, Now: time.Now, Build: a.bind.fault, Held: a.Holds.KillSwitch, Guard: a.Guard,
+		Holders: &chaos.Holders{Command: a.Holder, Journal: journal}}
 	return nil
 }
 

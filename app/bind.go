@@ -34,12 +34,7 @@ func (b binder) action(name, kind string, params jenner.Params) (string, act.Act
 }
 
 func (b binder) fault(name, kind string, params jenner.Params) (string, chaos.Fault, error) {
-	entry, err := b.catalog.Fault(name, kind)
-	if err != nil {
-		return "", nil, err
-	}
-	fault, err := decoded(entry, params)
-	return entry.Name, fault, err
+	return b.catalog.MakeFault(name, kind, params)
 }
 
 func (b binder) probe(_ jenner.Service, probe jenner.Probe) (telemetry.Probe, error) {

@@ -15,11 +15,28 @@ import (
 // Reap is the whole life of a reaper process: it needs nothing but the undo journal of the data directory, neither the
 // store nor the files.
 func Reap(ctx context.Context, data string, all *catalog.Catalog, parent io.Reader, patience time.Duration, logger *slog.Logger) error {
-	journal, err := chaos.OpenJournal(filepath.Join(data, "faults"))
+	injector, err := undoer(data, all)
 	if err != nil {
 		return err
 	}
-	injector := &chaos.Injector{Journal: journal, Now: time.Now, Build: binder{all}.fault,
-		Held: func() (jenner.Hold, bool) { return jenner.Hold{}, false }}
 	return chaos.Reap(ctx, injector, parent, patience, logger)
+}
+
+// Hold is the whole life of a process that holds one fault of the undo journal.
+func Hold(ctx context.Context, data string, all *catalog.Catalog, id string, parent io.Reader, out io.Writer) error {
+	injector, err := undoer(data, all)
+	if err != nil {
+		return err
+	}
+	return chaos.Hold(ctx, injector, id, parent, out)
+}
+
+// undoer is an injector that only takes back.
+func undoer(data string, all *catalog.Catalog) (*chaos.Injector, error) {
+	journal, err := chaos.OpenJournal(filepath.Join(data, "faults"))
+	if err != nil {
+		return nil, err
+	}
+	return &chaos.Injector{Journal: journal, Now: time.Now, Build: all.MakeFault, Holders: &chaos.Holders{Journal: journal},
+		Held: func() (jenner.Hold, bool) { return jenner.Hold{}, false }}, nil
 }

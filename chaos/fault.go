@@ -50,6 +50,7 @@ type (
 // Call is what a fault is told.
 type Call struct {
 	Record jenner.FaultRecord
+	Held   Held // of a Holder
 }
 
 // Witness is what saw a fault bite.

@@ -19,6 +19,17 @@ type Injector struct {
 	Held func() (jenner.Hold, bool)
 	// Guard, where it is set, starts what undoes the faults when this process dies. It is called before each fault.
 	Guard func() error
+	// Holders start and end the processes that hold the faults which are Holders.
+	Holders *Holders
+}
+
+// call is what a fault is told.
+func (i *Injector) call(record jenner.FaultRecord) Call {
+	call := Call{Record: record}
+	if i.Holders != nil {
+		call.Held = i.Holders.Held(record.ID)
+	}
+	return call
 }
 
 // Inject writes the undo journal, then breaks the target, and gives the record with the checkpoint. Where the fault
@@ -45,10 +56,23 @@ func (i *Injector) Inject(ctx context.Context, record jenner.FaultRecord, lease 
 	if err := i.Journal.Put(record, true); err != nil {
 		return record, err
 	}
-	if err := fault.Inject(ctx, Call{Record: record}); err != nil {
+	if err := i.make(ctx, fault, record); err != nil {
 		return record, errors.Join(fmt.Errorf("cannot inject %s: %w", full, err), i.Undo(context.WithoutCancel(ctx), record))
 	}
 	return record, nil
+}
+
+// make makes the fault, in a process of its own where it is to be held.
+func (i *Injector) make(ctx context.Context, fault Fault, record jenner.FaultRecord) error {
+	if _, held := fault.(Holder); held {
+		if i.Holders == nil {
+			return jenner.Permanent(errNobodyHolds, "")
+		}
+		if err := i.Holders.Start(ctx, record.ID); err != nil {
+			return err
+		}
+	}
+	return fault.Inject(ctx, i.call(record))
 }
 
 // before takes what must be known of the state before the fault.
@@ -82,7 +106,7 @@ func (i *Injector) Renew(ctx context.Context, record jenner.FaultRecord, lease t
 		return record, err
 	}
 	if renewer, ok := fault.(Renewer); ok {
-		return record, renewer.Renew(ctx, Call{Record: record})
+		return record, renewer.Renew(ctx, i.call(record))
 	}
 	return record, nil
 }
@@ -93,7 +117,7 @@ func (i *Injector) Bite(ctx context.Context, record jenner.FaultRecord) (Witness
 	if err != nil {
 		return Witness{}, err
 	}
-	return fault.Bite(ctx, Call{Record: record})
+	return fault.Bite(ctx, i.call(record))
 }
 
 // Armed tells whether the fault still holds.
@@ -102,7 +126,7 @@ func (i *Injector) Armed(ctx context.Context, record jenner.FaultRecord) (bool, 
 	if err != nil {
 		return false, err
 	}
-	return fault.Armed(ctx, Call{Record: record})
+	return fault.Armed(ctx, i.call(record))
 }
 
 // ErrResidue is what Undo answers when the state before did not come back.
@@ -115,10 +139,15 @@ func (i *Injector) Undo(ctx context.Context, record jenner.FaultRecord) error {
 	if err != nil {
 		return err
 	}
-	if err := fault.Undo(ctx, Call{Record: record}); err != nil {
+	if i.Holders != nil {
+		if err := i.Holders.End(ctx, record.ID); err != nil {
+			return err
+		}
+	}
+	if err := fault.Undo(ctx, i.call(record)); err != nil {
 		return fmt.Errorf("cannot undo %s on %s: %w", record.Fault, record.Target.Ref(), err)
 	}
-	armed, err := fault.Armed(ctx, Call{Record: record})
+	armed, err := fault.Armed(ctx, i.call(record))
 	if err != nil {
 		return fmt.Errorf("cannot tell whether %s on %s is gone: %w", record.Fault, record.Target.Ref(), err)
 	}
@@ -126,7 +155,7 @@ func (i *Injector) Undo(ctx context.Context, record jenner.FaultRecord) error {
 		return fmt.Errorf("%w: %s on %s still holds", ErrResidue, record.Fault, record.Target.Ref())
 	}
 	if printer, ok := fault.(Fingerprinter); ok && record.Fingerprint != "" {
-		print, err := printer.Fingerprint(ctx, Call{Record: record})
+		print, err := printer.Fingerprint(ctx, i.call(record))
 		if err != nil {
 			return fmt.Errorf("cannot take the fingerprint of %s after the undo: %w", record.Target.Ref(), err)
 		}

@@ -27,21 +27,28 @@ func OpenJournal(dir string) (*Journal, error) {
 
 // Put writes a record, whole or not at all. With sync it is on disk when Put returns.
 func (j *Journal) Put(record jenner.FaultRecord, sync bool) error {
-	path := j.path(record.ID)
-	part, err := os.CreateTemp(j.dir, ".part-*")
-	if err != nil {
+	if err := j.replace(j.path(record.ID), jenner.Raw(record), sync); err != nil {
 		return fmt.Errorf("cannot write the undo journal: %w", err)
 	}
+	return nil
+}
+
+// replace writes a file whole or not at all. With sync it is on disk when replace returns.
+func (j *Journal) replace(path string, content []byte, sync bool) error {
+	part, err := os.CreateTemp(j.dir, ".part-*")
+	if err != nil {
+		return err
+	}
 	defer os.Remove(part.Name())
-	_, err = part.Write(jenner.Raw(record))
+	_, err = part.Write(content)
 	if err == nil && sync {
 		err = part.Sync()
 	}
 	if err = errors.Join(err, part.Close()); err != nil {
-		return fmt.Errorf("cannot write the undo journal: %w", err)
+		return err
 	}
 	if err := os.Rename(part.Name(), path); err != nil {
-		return fmt.Errorf("cannot write the undo journal: %w", err)
+		return err
 	}
 	if sync {
 		return j.syncDir()
@@ -49,10 +56,24 @@ func (j *Journal) Put(record jenner.FaultRecord, sync bool) error {
 	return nil
 }
 
+// Get gives one fault's record. It is fs.ErrNotExist where the fault is gone.
+func (j *Journal) Get(id string) (record jenner.FaultRecord, err error) {
+	raw, err := os.ReadFile(j.path(id))
+	if err == nil {
+		err = json.Unmarshal(raw, &record)
+	}
+	if err != nil {
+		return record, fmt.Errorf("undo journal: %w", err)
+	}
+	return record, nil
+}
+
 // Remove forgets a fault that is gone. Forgetting twice is as forgetting once.
 func (j *Journal) Remove(id string) error {
-	if err := os.Remove(j.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, path := range []string{j.heldPath(id), j.path(id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return j.syncDir()
 }

@@ -85,7 +85,7 @@ func demoIn(ctx context.Context, dir string, show view, keep bool) (_ demoResult
 	a, err := app.New(app.Options{Config: []string{dir}, Data: data, Catalog: providers, Baseline: demoBaseline,
 		Logger:   slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Fallback: []notify.Notifier{&core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}},
-		Reaper:   reaperFor(data, "--end-world", dir, fmt.Sprintf("--keep=%t", keep)), OnChange: bench.hear})
+		Reaper:   reaperFor(data, "--end-world", dir, fmt.Sprintf("--keep=%t", keep)), Holder: holderFor(data), OnChange: bench.hear})
 	if err != nil {
 		return demoResults{}, 0, err
 	}

@@ -66,7 +66,7 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 	bench := newBench()
 	bench.onEntry = func(change jenner.Change) { say(progress, change) }
 	a, err := app.New(app.Options{Config: union(configs, files), Data: set.data, Catalog: providers, Logger: logger,
-		Fallback: fallback, Reaper: reaperFor(set.data), Baseline: baseline, OnChange: bench.hear})
+		Fallback: fallback, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, OnChange: bench.hear})
 	if err != nil {
 		return err
 	}

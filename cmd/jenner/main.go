@@ -124,7 +124,7 @@ Start here:
 		whyCommand(set), approveCommand(set), rejectCommand(set), stopCommand(set), pauseCommand(set), resumeCommand(set),
 		maturityCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
 		referenceCommand(),
-		proxyCommand(), reaperCommand(set))
+		proxyCommand(), reaperCommand(set), holdCommand(set))
 	return root
 }
 

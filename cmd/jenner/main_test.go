@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "shop" {
 		os.Exit(shop.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	// A reaper is started by the path of the program, where the test binary has its own name.
-	if len(os.Args) > 1 && os.Args[1] == "reaper" {
+	// A reaper and a holder are started by the path of the program, where the test binary has its own name.
+	if len(os.Args) > 1 && (os.Args[1] == "reaper" || os.Args[1] == "hold") {
 		os.Exit(run(os.Args[1:]))
 	}
 	if len(os.Args) > 1 && programs[os.Args[1]] != nil {

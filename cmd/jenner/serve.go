@@ -43,7 +43,7 @@ force, and the error names file and line. Ctrl-C stops; an incident that is unde
 				return err
 			}
 			a, err := app.New(app.Options{Config: args, Data: set.data, Catalog: providers, Logger: logger,
-				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data), Baseline: baseline, DryRun: dryRun,
+				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, DryRun: dryRun,
 				OnChange: func(change jenner.Change) { say(cmd.OutOrStdout(), change) }})
 			if err != nil {
 				return err

@@ -151,7 +151,7 @@ func newSoak(t *testing.T, seed uint64) *soak {
 	s.a, err = app.New(app.Options{Config: []string{s.dir}, Data: data, Catalog: providers, Baseline: demoBaseline,
 		Logger:   slog.New(slog.NewTextHandler(log, nil)),
 		Fallback: []notify.Notifier{&core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}},
-		Reaper:   reaperFor(data, "--end-world", s.dir, "--keep=false")})
+		Reaper:   reaperFor(data, "--end-world", s.dir, "--keep=false"), Holder: holderFor(data)})
 	if err != nil {
 		t.Fatal(err)
 	}

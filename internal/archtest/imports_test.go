@@ -57,6 +57,8 @@ var rules = []rule{
 		"the shop is a system like anybody's: it must not know who heals it"},
 	{[]string{"examples/shop/cmd/shop"}, []string{"examples/shop"}, "the shop as a program of its own"},
 	{[]string{"examples/documents"}, nil, "files, and the test that they load"},
+	{[]string{"internal/lab"}, nil,
+		"it starts programs for tests and scenarios, and knows nothing of what they are started for"},
 	{[]string{"internal/reference"}, []string{".", "act", "chaos", "telemetry", "internal/catalog", "internal/strict"},
 		"the reference pages are made from tables and types; which providers there are it is told by cmd"},
 	{[]string{"internal/archtest"}, nil, "it reads the source as text, so that it speaks while something does not compile"},

@@ -11,8 +11,10 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/notify"
 	"github.com/jenner-heal/jenner/telemetry"
 )
@@ -113,6 +115,19 @@ func (c *Catalog) Action(name, kind string) (Entry[act.Action], error) {
 // Fault finds a fault by its full name, or by its verb and the kind of the target.
 func (c *Catalog) Fault(name, kind string) (Entry[chaos.Fault], error) {
 	return find(c, "fault", c.all.faults, name, kind)
+}
+
+// MakeFault finds a fault like Fault and decodes its parameters, strictly.
+func (c *Catalog) MakeFault(name, kind string, params jenner.Params) (full string, fault chaos.Fault, err error) {
+	entry, err := c.Fault(name, kind)
+	if err != nil {
+		return "", nil, err
+	}
+	fault = entry.New()
+	if err := strict.Decode(params, fault); err != nil {
+		return entry.Name, fault, fmt.Errorf("%s: %w", entry.Name, err)
+	}
+	return entry.Name, fault, nil
 }
 
 // Probe finds a probe by its full name, or by its key and the kind of the target ("" for no target).

@@ -101,6 +101,9 @@ func (i *Injector) Renew(ctx context.Context, record jenner.FaultRecord, lease t
 	if err != nil {
 		return record, err
 	}
+	if _, held := fault.(Holder); held && !i.call(record).Held.Alive {
+		return record, jenner.Permanent(fmt.Errorf("the process that held %s on %s is gone", record.Fault, record.Target.Ref()), "")
+	}
 	record.Until = i.Now().Add(lease)
 	if err := i.Journal.Put(record, false); err != nil {
 		return record, err

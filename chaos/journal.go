@@ -112,6 +112,9 @@ func (j *Journal) Open() ([]jenner.FaultRecord, error) {
 	return records, err
 }
 
+// Path is the journal's folder.
+func (j *Journal) Path() string { return j.dir }
+
 func (j *Journal) path(id string) string { return filepath.Join(j.dir, id+".json") }
 
 func (j *Journal) syncDir() error {

@@ -77,6 +77,7 @@ type Reaper struct {
 	pipe  *os.File
 	ended chan struct{} // closed when the process has ended; nil before the first start
 	err   error         // how it ended
+	pid   int
 }
 
 // Start starts the reaper in a session of its own, so that no Ctrl-C and no closed terminal reaches it. It does
@@ -107,7 +108,7 @@ func (r *Reaper) Start() error {
 		ours.Close()
 		return fmt.Errorf("cannot start the reaper: %w", err)
 	}
-	r.pipe, r.ended, r.err = ours, make(chan struct{}), nil
+	r.pipe, r.ended, r.err, r.pid = ours, make(chan struct{}), nil, cmd.Process.Pid
 	go func(ended chan struct{}) {
 		err := cmd.Wait()
 		r.mu.Lock()
@@ -116,6 +117,16 @@ func (r *Reaper) Start() error {
 		close(ended)
 	}(r.ended)
 	return nil
+}
+
+// Pid is the process id of the reaper, 0 where none runs.
+func (r *Reaper) Pid() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.runs() {
+		return 0
+	}
+	return r.pid
 }
 
 func (r *Reaper) runs() bool {

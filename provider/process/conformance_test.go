@@ -130,3 +130,19 @@ func TestHangConforms(t *testing.T) {
 		}
 	})
 }
+
+func TestKillEndsWhoeverIsKilled(t *testing.T) {
+	faulttest.Killed(t, func(t *testing.T) faulttest.World {
+		target, _ := running(t)
+		return faulttest.World{Fault: func() chaos.Fault { return &FaultKill{} },
+			Record: jenner.FaultRecord{Fault: "process.kill", Target: target}}
+	})
+}
+
+func TestHangEndsWhoeverIsKilled(t *testing.T) {
+	faulttest.Killed(t, func(t *testing.T) faulttest.World {
+		target, _ := running(t)
+		return faulttest.World{Fault: func() chaos.Fault { return &FaultHang{} },
+			Record: jenner.FaultRecord{Fault: "process.hang", Target: target}}
+	})
+}

@@ -15,12 +15,17 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
 // role makes the test binary a program to start: a real process with a real pidfile.
 const role = "JENNER_PROCESS_TEST"
 
 func TestMain(m *testing.M) {
+	if faulttest.Programs(catalog.Merge(Provider).MakeFault) {
+		return
+	}
 	switch os.Getenv(role) {
 	case "":
 		os.Exit(m.Run())

@@ -62,6 +62,9 @@ What an experiment can break. As with actions, the verb is enough where the kind
 		if _, renews := fault.(chaos.Renewer); renews {
 			traits = append(traits, "Held by a lease: it ends by itself when nobody renews it.")
 		}
+		if _, holds := fault.(chaos.Holder); holds {
+			traits = append(traits, "Held by a process of its own: it ends with that process, and with its lease when nobody renews it.")
+		}
 		return traits
 	})
 }

@@ -35,10 +35,12 @@ func Pages(in Input) (map[string]string, error) {
 		"commands.md":  commands(in.Commands),
 		"README.md":    index,
 	}
+	undone, err := undo(in.Catalog, in.Source)
+	pages["undo.md"] = undone
 	for name, text := range pages {
 		pages[name] = generated + text
 	}
-	return pages, errors.Join(comments.errs...)
+	return pages, errors.Join(append(comments.errs, err)...)
 }
 
 const index = `# Reference
@@ -49,6 +51,7 @@ Made from the code by ` + "`make reference`" + `; a test fails when it is stale.
 - [Documents](documents.md): service, signature, runbook, policy, experiment, channel
 - [Actions](actions.md): what a runbook's steps can do
 - [Faults](faults.md): what an experiment can break
+- [What ends a fault](undo.md) when processes die
 - [Probes](probes.md): how a service is asked
 - [Kinds of targets](targets.md): what can be watched, changed and broken
 - [Notifiers](notifiers.md): how people are told

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/chaos"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/provider/file"
 	"github.com/jenner-heal/jenner/provider/http"
@@ -55,6 +56,10 @@ func TestPages(t *testing.T) {
 			"### step",
 			"Every target of kind `process` has it without being written, under the name `alive`. Hears of a change at once, without waiting for its next turn.",
 		},
+		"undo.md": {
+			"| `process.hang` | the reaper undid it | – | – | the next start undid it | – |",
+			"| `http.latency` | the reaper undid it | – | – | it ended by itself | – |",
+		},
 		"notifiers.md": {"## http.webhook"},
 		"targets.md": {
 			"Actions and faults: `restart`, `signal`, `start`, `stop`, the fault `hang`, the fault `kill`.",
@@ -95,6 +100,17 @@ func TestCommentsThatAreNotThereAreAnError(t *testing.T) {
 	in.Source = t.TempDir()
 	if _, err := Pages(in); err == nil || !strings.Contains(err.Error(), "source") {
 		t.Errorf("pages without words were made: %v", err)
+	}
+}
+
+// TestAFaultThatWasNeverKilledIsAnError: nobody may add a fault whose end was not tried.
+func TestAFaultThatWasNeverKilledIsAnError(t *testing.T) {
+	in := input()
+	untried := &catalog.Provider{Name: "untried", Doc: "Untried things"}
+	untried.Fault("fault", "Break something", func() chaos.Fault { return &process.FaultHang{} })
+	in.Catalog = catalog.Merge(process.Provider, untried)
+	if _, err := Pages(in); err == nil || !strings.Contains(err.Error(), "untried.fault was never tried with its processes killed") {
+		t.Errorf("pages were made with a fault that nobody tried to end: %v", err)
 	}
 }
 

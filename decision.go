@@ -64,6 +64,7 @@ const (
 	LedgerFault  LedgerKind = "fault"  // chaos
 	LedgerHealth LedgerKind = "health" // verified healthy, which starts the attempts anew after a while
 	LedgerTouch  LedgerKind = "touch"  // a further target of a remediation: it holds it, and counts as no attempt
+	LedgerDrill  LedgerKind = "drill"  // what a drill is about, kept from other drills: it takes nothing away
 )
 
 // LedgerEntry is one thing done to a target. The ledger is what the guards count in; remediation and chaos share it.

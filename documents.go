@@ -22,6 +22,7 @@ type Documents struct {
 	Runbooks    []Runbook    `json:"runbooks"`
 	Policies    []Policy     `json:"policies"`
 	Experiments []Experiment `json:"experiments"`
+	Gamedays    []Gameday    `json:"gamedays"`
 	Channels    []Channel    `json:"channels"`
 	Teams       []Team       `json:"teams"`
 	Calendars   []Calendar   `json:"calendars"`

@@ -31,6 +31,11 @@ type Change struct {
 	Ledger   []LedgerEntry // put by ID: a later one replaces an earlier one
 	Outcomes []Outcome
 	Proofs   []Proof
+	// Results say what became of intents that were begun before, as the journal's Finish does; Intents are effects that may
+	// follow once the change is on disk, as its Begin does. An intent whose key is taken refuses the whole change with
+	// ErrConflict.
+	Results []Intent
+	Intents []Intent
 	// Judgements say what became clear about decisions.
 	Judgements []Judgement
 	// Caps refuse the whole change with ErrTaken where its ledger entries would take more than is allowed, as Record.Updated.

@@ -22,14 +22,16 @@ type Service struct {
 	DependsOn   []string `json:"depends_on,omitempty"`  // services without which this one cannot work
 	// External marks a third party's service: its state is evidence, but nothing of it can be healed from here, so an
 	// incident stays with the lowest failing service that is ours.
-	External bool            `json:"external,omitempty"`
-	Targets  []Target        `json:"targets,omitempty"` // the first one is what is meant where a service is named as a target
-	Metrics  []MetricsSource `json:"metrics,omitempty"` // where its numbers come from
-	Probes   []Probe         `json:"probes,omitempty"`  // questions that are asked of it again and again
-	Alerts   []Rule          `json:"alerts,omitempty"`  // conditions in PromQL that mean trouble
-	SLIs     []SLI           `json:"slis,omitempty"`    // numbers that tell how well it does
-	SLOs     []SLO           `json:"slos,omitempty"`    // objectives over a window
-	Source   Source          `json:"-"`
+	External bool `json:"external,omitempty"`
+	// FailureDomain is what fails together with it, such as a zone: never two experiments at the same time in one.
+	FailureDomain string          `json:"failure_domain,omitempty"`
+	Targets       []Target        `json:"targets,omitempty"` // the first one is what is meant where a service is named as a target
+	Metrics       []MetricsSource `json:"metrics,omitempty"` // where its numbers come from
+	Probes        []Probe         `json:"probes,omitempty"`  // questions that are asked of it again and again
+	Alerts        []Rule          `json:"alerts,omitempty"`  // conditions in PromQL that mean trouble
+	SLIs          []SLI           `json:"slis,omitempty"`    // numbers that tell how well it does
+	SLOs          []SLO           `json:"slos,omitempty"`    // objectives over a window
+	Source        Source          `json:"-"`
 }
 
 // TargetNamed is the service's target of that name.
@@ -81,9 +83,12 @@ func (r TargetRef) String() string {
 	return r.Kind + "/" + r.Name
 }
 
-// MetricsSource is a place that samples are fetched from.
+// MetricsSource is a place that samples are fetched from: a page that is scraped, or a provider's source, of which Kind is
+// the written key (`postgres`) and Params what stands under it.
 type MetricsSource struct {
-	Scrape string   `json:"scrape"`          // URL of a page in the Prometheus text format
+	Scrape string   `json:"scrape,omitempty"` // URL of a page in the Prometheus text format
+	Kind   string   `json:"kind,omitempty" config:"-"`
+	Params Params   `json:"params,omitempty" rest:"kind" or:"scrape"`
 	Every  Duration `json:"every,omitempty"` // 1s where not said
 }
 

@@ -103,6 +103,9 @@ type Size struct {
 	Unit  string // targets, connections, pods …
 	Want  int
 	Total int
+	// Bounded means that the action keeps to call.Allowed by itself, however much it wants: it then touches no more than
+	// the step's blast radius in one go.
+	Bounded bool
 }
 
 // Happened is what an action knows about an effect that was intended before a crash.

@@ -40,8 +40,8 @@ type Executor struct {
 
 	mu       sync.Mutex
 	inFlight map[*flight]bool
-	// untouched are the keys of open intents of which this process knows that nothing was done: a hold came between the
-	// intent and the effect.
+	// untouched are the keys of open intents of which this process knows that nothing was done: it prepared them, or a hold
+	// came between the intent and the effect.
 	untouched map[string]bool
 }
 
@@ -60,6 +60,8 @@ type Order struct {
 	By     string // incident or drill
 	// Undoing marks an effect that takes an earlier one back: a hold does not stop it.
 	Undoing bool
+	// Result, where it is set, takes the result in the journal's place: whoever gives it writes it down with what follows.
+	Result func(intent jenner.Intent)
 }
 
 // Halt breaks off the effects that are going on and that the hold covers; those that undo something go on.
@@ -348,6 +350,10 @@ func (e *Executor) finish(ctx context.Context, order Order, intent jenner.Intent
 		if print, known := fingerprint(ctx, order); known {
 			intent.Fingerprint = print
 		}
+	}
+	if order.Result != nil {
+		order.Result(intent)
+		return intent, effect
 	}
 	if err := e.Journal.Finish(ctx, intent); err != nil {
 		return intent, fmt.Errorf("cannot write down the result of %s: %w", order.Name, err)

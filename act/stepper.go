@@ -45,6 +45,12 @@ type Stepped struct {
 
 // Next does the next step of the incident's present run, and changes the run accordingly.
 func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped, error) {
+	return s.NextWith(ctx, incident, nil)
+}
+
+// NextWith is Next for a caller who writes down what the step's effect came to together with what follows from it: result
+// is given that, also where an error follows, and the journal is not.
+func (s *Stepper) NextWith(ctx context.Context, incident *jenner.Incident, result func(jenner.Intent)) (Stepped, error) {
 	run := incident.Run()
 	if run.Next >= len(run.Runbook.Steps) {
 		return Stepped{Move: MoveDone}, nil
@@ -62,6 +68,12 @@ func (s *Stepper) Next(ctx context.Context, incident *jenner.Incident) (Stepped,
 	if err != nil {
 		return s.ended(run, record, jenner.Intent{}, err), nil
 	}
+	order.Result = result
+	return s.do(ctx, run, step, record, order)
+}
+
+// do carries the step at hand out.
+func (s *Stepper) do(ctx context.Context, run *jenner.Run, step jenner.Step, record *jenner.StepRecord, order Order) (Stepped, error) {
 	during, cancel := context.WithTimeout(ctx, step.Timeout.Or(patience(order.Action)))
 	defer cancel()
 	intent, err := s.Executor.Do(during, order)
@@ -142,8 +154,8 @@ func Outcomes(run *jenner.Run) map[string]runbook.StepOutcome {
 	return outcomes
 }
 
-// Unbegun gives the intent of the step at hand where it was written before a restart and its action says that it did not
-// happen; false where something was done, or where nobody can tell.
+// Unbegun gives the intent of the step at hand where it was written and nothing was done about it, as this process knows or,
+// after a restart, its action says; false where something was done, or where nobody can tell.
 func (s *Stepper) Unbegun(ctx context.Context, incident *jenner.Incident) (jenner.Intent, bool, error) {
 	run := incident.Run()
 	if run.Next >= len(run.Runbook.Steps) || len(run.Steps) > run.Next {
@@ -156,6 +168,9 @@ func (s *Stepper) Unbegun(ctx context.Context, incident *jenner.Incident) (jenne
 	if err != nil {
 		return intent, false, err
 	}
+	if s.Executor.isUntouched(intent.Key) {
+		return intent, true, nil
+	}
 	happened := s.happened(ctx, incident, jenner.ForeseenStep{Step: intent.Step, Action: intent.Action, Service: intent.Service,
 		Target: intent.Target, Params: intent.Params, Checkpoint: intent.Checkpoint}, intent.Key)
 	return intent, happened == HappenedNot, nil
@@ -163,6 +178,7 @@ func (s *Stepper) Unbegun(ctx context.Context, incident *jenner.Incident) (jenne
 
 // Drop gives up an unbegun effect: what has passed meanwhile needs nothing any more.
 func (s *Stepper) Drop(ctx context.Context, intent jenner.Intent, why string) error {
+	s.Executor.touch(intent.Key, true)
 	intent.State, intent.EndedAt, intent.Error, intent.Next = jenner.IntentFailed, s.Executor.Now(), why, jenner.NeverMind
 	return s.Executor.Journal.Finish(ctx, intent)
 }
@@ -193,7 +209,10 @@ func (s *Stepper) order(ctx context.Context, incident *jenner.Incident, step jen
 	if err != nil {
 		return Order{}, jenner.Permanent(err, "")
 	}
-	subject, _ := docs.Service(incident.Service)
+	subject := service
+	if service.Name != incident.Service {
+		subject, _ = docs.Service(incident.Service)
+	}
 	record.Action, record.Service, record.Target = full, service.Name, target.Ref()
 	record.Key = Key(run, run.Next, record.Attempts)
 	order := Order{Name: full, Action: action, Params: step.Params, By: incident.ID, Call: Call{

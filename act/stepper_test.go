@@ -20,7 +20,7 @@ type drains struct {
 }
 
 func (d *drains) Size(context.Context, Call) (Size, error) {
-	return Size{"connections", d.Want, d.Of}, nil
+	return Size{Unit: "connections", Want: d.Want, Total: d.Of}, nil
 }
 
 func (d *drains) Do(_ context.Context, call Call) (Result, error) {

@@ -20,6 +20,8 @@ type Surveyed struct {
 	Size       Size   // the zero value where the action touches its one target
 	Controller string // owns what would be changed; empty: nobody
 	Through    string // the controller that the step acts through
+
+	radius jenner.BlastRadius // of the step
 }
 
 // Survey looks at what a runbook would touch for an incident, step by step. Conditions are not evaluated: what a step
@@ -51,7 +53,7 @@ func (s *Stepper) surveyed(incident *jenner.Incident, step jenner.Step, target j
 	}
 	_, reads := action.(Reader)
 	return Surveyed{Step: step.Name, Action: full, Service: service, Target: on, Params: step.Params, Reads: reads,
-		Controller: on.ManagedBy, Through: step.Through}, action, nil
+		Controller: on.ManagedBy, Through: step.Through, radius: step.BlastRadius}, action, nil
 }
 
 // look asks the action about the live target.
@@ -64,6 +66,9 @@ func (s *Surveyed) look(ctx context.Context, action Action, call Call) error {
 		size, err := sizer.Size(ctx, call)
 		if err != nil {
 			return jenner.Retryable(fmt.Errorf("cannot tell how much %s would touch: %w", s.Action, err), "")
+		}
+		if limit, limited := s.radius["max_"+size.Unit]; limited && size.Bounded {
+			size.Want = min(size.Want, limit.Of(size.Total))
 		}
 		s.Size = size
 	}

@@ -45,7 +45,8 @@ type Options struct {
 	Holder   []string          // command of a process that holds a fault, but for the fault's ID
 	Baseline time.Duration     // how long the steady state is learned; detect's default where zero
 	DryRun   bool              // decide, but change nothing
-	Workers  int               // incidents and drills at the same time; 16 where zero
+	Schedule bool              // run the experiments that have a schedule when their times come
+	Workers  int               // incidents at the same time; 16 where zero
 	// Through, where it is set, stands between the lines and the store, for whoever wants to see or to break what they
 	// keep. It must pass on all that it does not break.
 	Through func(store *sqlite.Store) Disk
@@ -59,6 +60,9 @@ type Disk interface {
 	act.Journal
 }
 
+// drillWorkers are for as many drills at the same time.
+const drillWorkers = 4
+
 // App is one running Jenner.
 type App struct {
 	Options
@@ -69,24 +73,25 @@ type App struct {
 	Metrics  *learn.Metrics
 	Injector *chaos.Injector
 
-	bind      binder
-	metrics   *telemetry.Store
-	scraper   *telemetry.Scraper
-	prober    *telemetry.Prober
-	engine    *detect.Engine
-	router    *notify.Router
-	executor  *act.Executor
-	incidents *line.Line[jenner.Incident]
-	drills    *line.Line[jenner.Drill]
-	runner    *line.Runner
-	intake    *loop.Intake
-	lab       *loop.Lab
-	calendars *calendar.Reader
-	budgets   *detect.Budgets
-	reaper    *chaos.Reaper
-	stops     []func() error
-	running   context.Context
-	Address   net.Addr // that Listen came to
+	bind        binder
+	metrics     *telemetry.Store
+	scraper     *telemetry.Scraper
+	prober      *telemetry.Prober
+	engine      *detect.Engine
+	router      *notify.Router
+	executor    *act.Executor
+	incidents   *line.Line[jenner.Incident]
+	drills      *line.Line[jenner.Drill]
+	runner      *line.Runner
+	drillRunner *line.Runner
+	intake      *loop.Intake
+	lab         *loop.Lab
+	calendars   *calendar.Reader
+	budgets     *detect.Budgets
+	reaper      *chaos.Reaper
+	stops       []func() error
+	running     context.Context
+	Address     net.Addr // that Listen came to
 }
 
 // New reads the files and opens the data directory. What is wrong with either is an error, and nothing stays open.
@@ -142,7 +147,7 @@ func (a *App) build() error {
 	}
 	a.onStop(a.metrics.Close)
 	board := detect.NewBoard(time.Now)
-	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Logger: a.Logger})
+	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Build: a.bind.source, Logger: a.Logger})
 	a.prober = telemetry.NewProber(telemetry.ProberOptions{Append: a.metrics.Append, Build: a.bind.probe, Alive: a.bind.alive,
 		OnState: func(state jenner.ProbeState) { a.engine.OnProbe(state) }, Logger: a.Logger})
 	view := telemetry.View{Store: a.metrics, Prober: a.prober}
@@ -166,14 +171,16 @@ func (a *App) build() error {
 	}
 	a.incidents = loop.Incidents(a.World)
 	a.incidents.Committed = a.committed
-	a.lab = &loop.Lab{World: a.World, Injector: a.Injector, Hold: a.Holds.Put, Release: a.Holds.Release}
+	a.lab = &loop.Lab{World: a.World, Injector: a.Injector, Hold: a.Holds.Put, Release: a.Holds.Release, Ask: a.ask}
 	a.drills = loop.Drills(a.lab)
 	a.drills.Committed = a.committed
 	workers := a.Workers
 	if workers == 0 {
 		workers = 16
 	}
-	a.runner = line.NewRunner(workers, a.Logger, a.incidents, a.drills)
+	a.runner = line.NewRunner(workers, a.Logger, a.incidents)
+	// Drills have workers of their own: where all others wait for what they heal, the faults must still be watched.
+	a.drillRunner = line.NewRunner(drillWorkers, a.Logger, a.drills)
 	return nil
 }
 
@@ -192,7 +199,7 @@ func (a *App) errorBudgets(ctx context.Context, service jenner.Service) []decide
 }
 
 func (a *App) buildChaos() error {
-	journal, err := chaos.OpenJournal(filepath.Join(a.Data, "faults"))
+	journal, err := chaos.OpenJournal(filepath.Join(a.Data, faultsDir))
 	if err != nil {
 		return err
 	}
@@ -330,7 +337,7 @@ func (a *App) Drill(ctx context.Context, experiment jenner.Experiment) (string, 
 	if err != nil {
 		return "", fmt.Errorf("cannot begin the drill: %w", err)
 	}
-	a.runner.Wake(a.running, loop.DrillLine, drill.ID)
+	a.drillRunner.Wake(a.running, loop.DrillLine, drill.ID)
 	return drill.ID, nil
 }
 

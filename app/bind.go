@@ -45,6 +45,14 @@ func (b binder) probe(_ jenner.Service, probe jenner.Probe) (telemetry.Probe, er
 	return decoded(entry, probe.Params)
 }
 
+func (b binder) source(_ jenner.Service, metrics jenner.MetricsSource) (telemetry.Source, error) {
+	entry, err := b.catalog.Source(metrics.Kind)
+	if err != nil {
+		return nil, err
+	}
+	return decoded(entry, metrics.Params)
+}
+
 // alive is the probe that tells whether a target lives, for the kinds of targets that have one.
 func (b binder) alive(target jenner.Target) (telemetry.Probe, bool) {
 	entry, err := b.catalog.Probe(jenner.AliveProbe, target.Kind)

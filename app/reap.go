@@ -31,9 +31,12 @@ func Hold(ctx context.Context, data string, all *catalog.Catalog, id string, par
 	return chaos.Hold(ctx, injector, id, parent, out)
 }
 
+// faultsDir is the folder in the data directory with the undo journal.
+const faultsDir = "faults"
+
 // undoer is an injector that only takes back.
 func undoer(data string, all *catalog.Catalog) (*chaos.Injector, error) {
-	journal, err := chaos.OpenJournal(filepath.Join(data, "faults"))
+	journal, err := chaos.OpenJournal(filepath.Join(data, faultsDir))
 	if err != nil {
 		return nil, err
 	}

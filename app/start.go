@@ -63,6 +63,10 @@ func (a *App) start(ctx context.Context) error {
 	background.Go(func() { a.engine.Run(running) })
 	background.Go(func() { a.intake.Run(running) })
 	background.Go(func() { a.runner.Run(running) })
+	background.Go(func() { a.drillRunner.Run(running) })
+	if a.Schedule {
+		background.Go(func() { a.scheduler().run(running) })
+	}
 	background.Go(func() { a.calendars.Run(running) })
 	background.Go(func() { a.prune(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
@@ -196,9 +200,9 @@ func (a *App) prune(ctx context.Context) {
 }
 
 // held writes down that the kill switch was turned, or a service paused, whoever did it and however. Holds of drills
-// come and go with them and stand in their own entries.
+// and game days come and go with them and stand in their own entries.
 func (a *App) held(hold jenner.Hold, on bool) {
-	if strings.HasPrefix(hold.By, "d-") {
+	if strings.HasPrefix(hold.By, "d-") || strings.HasPrefix(hold.By, "g-") {
 		return
 	}
 	kind, text := "hold.lifted", "Jenner acts again"

@@ -40,6 +40,25 @@ func Decode(encoded []byte) (jenner.AuditEntry, error) {
 // Append adds the entries in their order and signs one new head over all of them. Without entries it does nothing.
 // Where it fails the caller must roll its transaction back. The head's time is that of the last entry.
 func Append(tx Tx, signer *Signer, entries []jenner.AuditEntry) error {
+	list := make([]Encoded, len(entries))
+	for i, entry := range entries {
+		body, err := Encode(entry)
+		if err != nil {
+			return err
+		}
+		list[i] = Encoded{entry.At, body}
+	}
+	return AppendEncoded(tx, signer, list)
+}
+
+// Encoded is an entry as Encode gives it, with its time.
+type Encoded struct {
+	At   time.Time
+	Body []byte
+}
+
+// AppendEncoded is Append for entries that were encoded before.
+func AppendEncoded(tx Tx, signer *Signer, entries []Encoded) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -49,15 +68,11 @@ func Append(tx Tx, signer *Signer, entries []jenner.AuditEntry) error {
 	}
 	reader := tlog.HashReaderFunc(tx.ReadHashes)
 	for _, entry := range entries {
-		encoded, err := Encode(entry)
-		if err != nil {
-			return err
-		}
-		hashes, err := tlog.StoredHashes(size, encoded, reader)
+		hashes, err := tlog.StoredHashes(size, entry.Body, reader)
 		if err != nil {
 			return fmt.Errorf("the hashes of audit entry %d: %w", size, err)
 		}
-		if err := tx.Append(size, encoded, hashes); err != nil {
+		if err := tx.Append(size, entry.Body, hashes); err != nil {
 			return fmt.Errorf("audit entry %d: %w", size, err)
 		}
 		size++

@@ -218,6 +218,9 @@ func identity(pid int) (start uint64, state string, err error) {
 		return 0, "", err
 	}
 	stat, err := process.Stat()
+	if stat.State == "Z" && stat.NumThreads > 1 {
+		stat.State = "R" // only its first thread has ended; memory and files go with the last
+	}
 	return stat.Starttime, stat.State, err
 }
 

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -24,13 +25,29 @@ type Facts struct {
 	Removed   bool             // the runbook itself removed the fault
 	Armed     bool             // or the fault still held when the service was steady again
 	Residue   string           // what was left behind after the undo
+	Readings  []jenner.Reading // the invariants, where the treatment arm was run
+	Changes   []Change         // what Jenner changed while the drill went on, whenever
+	Stopped   time.Time        // when an incident ended with a human told and nothing was changed for a while; zero: never
+}
+
+// Change is one thing that a step of a runbook changed.
+type Change struct {
+	Service string
+	What    string // the action and its target
+	At      time.Time
 }
 
 // Judge says what a drill showed. It is a pure function of the facts; the order of its questions is the meaning of the
-// verdicts: what spoils the experiment comes first, then harm, then success.
+// verdicts: what spoils the experiment comes first, then harm, then success. Where nothing was to be healed, the questions
+// about healing are not asked.
 func Judge(facts Facts) (jenner.Verdict, []string) {
 	questions := []func(Facts) (jenner.Verdict, []string){
-		left, stopped, quiet, blind, toothless, harm, alone, unhealed, untold, wrong, slow,
+		left, stopped, quiet, blind, toothless, harm, broken, alone, unhealed, untold, wrong, unmeasured, slow,
+	}
+	if facts.Experiment.Expect.Outcome.Negative() {
+		questions = []func(Facts) (jenner.Verdict, []string){
+			left, stopped, blind, toothless, meddled, broken, unstopped, unmeasured, late, restrained,
+		}
 	}
 	for _, ask := range questions {
 		if verdict, reasons := ask(facts); verdict != "" {
@@ -72,6 +89,11 @@ func quiet(facts Facts) (jenner.Verdict, []string) {
 	case facts.NoTelemetry != "":
 		return jenner.VerdictInconclusive, []string{facts.NoTelemetry}
 	}
+	for _, ask := range []func(Facts) (jenner.Verdict, []string){broken, unmeasured} {
+		if verdict, reasons := ask(facts); verdict != "" {
+			return verdict, reasons
+		}
+	}
 	return jenner.VerdictNotNeeded, []string{"nothing was broken and nothing was done"}
 }
 
@@ -93,7 +115,7 @@ func toothless(facts Facts) (jenner.Verdict, []string) {
 // broken one is no excuse.
 func harm(facts Facts) (jenner.Verdict, []string) {
 	for _, touched := range facts.Touched {
-		if touched != expectedTarget(facts.Experiment) {
+		if touched != expectedTarget(facts.Experiment) && !slices.Contains(facts.Experiment.Expect.MayTouch, touched) {
 			return jenner.VerdictHarmful, []string{fmt.Sprintf("an action touched %s, and not only %s", touched,
 				expectedTarget(facts.Experiment))}
 		}
@@ -178,18 +200,20 @@ func wrong(facts Facts) (jenner.Verdict, []string) {
 }
 
 func slow(facts Facts) (jenner.Verdict, []string) {
-	var late []string
-	check := func(what string, at time.Time, within jenner.Duration) {
-		if took := at.Sub(facts.InjectedAt); within > 0 && took > within.Std() {
-			late = append(late, fmt.Sprintf("%s after %s, expected within %s", what, took.Round(time.Millisecond), within))
-		}
-	}
-	check("detected", facts.Incident.OpenedAt, facts.Experiment.Expect.DetectedWithin)
-	check("recovered", facts.Recovered, facts.Experiment.Expect.RecoveredWithin)
-	if len(late) > 0 {
-		return jenner.VerdictProvenSlow, late
+	expect := facts.Experiment.Expect
+	over := slices.Concat(overdue(facts, "detected", facts.Incident.OpenedAt, expect.DetectedWithin),
+		overdue(facts, "recovered", facts.Recovered, expect.RecoveredWithin))
+	if len(over) > 0 {
+		return jenner.VerdictProvenSlow, over
 	}
 	return "", nil
+}
+
+func overdue(facts Facts, what string, at time.Time, within jenner.Duration) []string {
+	if took := at.Sub(facts.InjectedAt); within > 0 && took > within.Std() {
+		return []string{fmt.Sprintf("%s after %s, expected within %s", what, took.Round(time.Millisecond), within)}
+	}
+	return nil
 }
 
 func expectedTarget(experiment jenner.Experiment) string {

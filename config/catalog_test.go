@@ -25,6 +25,7 @@ type (
 	idleFault    struct{}
 	idleProbe    struct{}
 	idleNotifier struct{}
+	idleSource   struct{}
 )
 
 func (idleAction) Do(context.Context, act.Call) (act.Result, error) { return act.Result{}, nil }
@@ -36,6 +37,9 @@ func (idleFault) Armed(context.Context, chaos.Call) (bool, error) { return false
 func (idleFault) Undo(context.Context, chaos.Call) error          { return nil }
 func (idleProbe) Probe(context.Context, telemetry.ProbeCall) telemetry.Result {
 	return telemetry.Result{}
+}
+func (idleSource) Collect(context.Context, telemetry.SourceCall) ([]telemetry.Sample, error) {
+	return nil, nil
 }
 func (idleNotifier) Notify(context.Context, notify.Message) error { return nil }
 
@@ -60,6 +64,12 @@ func process() *catalog.Provider {
 		return &struct {
 			idleAction
 			Grace jenner.Duration `json:"grace"`
+		}{}
+	})
+	p.Source("stat", "", func() telemetry.Source {
+		return &struct {
+			idleSource
+			Target string `json:"target"`
 		}{}
 	})
 	p.Fault("kill", "", func() chaos.Fault {

@@ -43,6 +43,9 @@ func (l *Loaded) check(names Names) *checker {
 	for _, experiment := range c.docs.Experiments {
 		c.experiment(experiment)
 	}
+	for _, gameday := range c.docs.Gamedays {
+		c.gameday(gameday)
+	}
 	for _, channel := range c.docs.Channels {
 		c.channel(channel)
 	}
@@ -131,6 +134,9 @@ func (d document) condition(path, expr string, steps []string, subjects []jenner
 		return
 	}
 	d.probesOf(path, condition, subjects)
+	for _, promql := range condition.Metrics() {
+		d.promql(path, fmt.Sprintf("condition %#q", condition), promql)
+	}
 }
 
 // probesOf looks up the probes that a condition names.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -34,11 +35,38 @@ func (c *checker) service(service jenner.Service) {
 	d.alerts(service)
 	d.objectives(service)
 	for i, source := range service.Metrics {
-		path := fmt.Sprintf("/metrics/%d/scrape", i)
-		address, err := url.Parse(source.Scrape)
-		if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
-			d.problem(path, "%q is no address to scrape; write http://HOST:PORT/metrics", source.Scrape)
+		d.metrics(service, fmt.Sprintf("/metrics/%d", i), source)
+	}
+}
+
+func (d document) metrics(service jenner.Service, base string, source jenner.MetricsSource) {
+	if source.Kind != "" {
+		path := strict.Join(base, source.Kind)
+		if d.names != nil {
+			problems, err := d.names.Source(source.Kind, source.Params)
+			d.params(path, "metrics source "+source.Kind, problems, err)
 		}
+		d.ownTarget(service, path, source.Params)
+		return
+	}
+	address, err := url.Parse(source.Scrape)
+	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
+		d.problem(base+"/scrape", "%q is no address to scrape; write http://HOST:PORT/metrics", source.Scrape)
+	}
+}
+
+// ownTarget looks up what the setting `target` of a source or a probe names: always a target of the service itself.
+func (d document) ownTarget(service jenner.Service, base string, params jenner.Params) {
+	var name string
+	if json.Unmarshal(params["target"], &name) != nil || name == "" {
+		return // it has none, or one that its owner has refused
+	}
+	if _, known := service.TargetNamed(name); !known {
+		var names []string
+		for _, target := range service.Targets {
+			names = append(names, target.Name)
+		}
+		d.problem(base+"/target", "service %s has no target %q%s", service.Name, name, strict.Hint(name, names))
 	}
 }
 
@@ -73,6 +101,7 @@ func (d document) probes(service jenner.Service) {
 			problems, err := d.names.Probe(probe.Kind, probe.Params)
 			d.params(strict.Join(base, probe.Kind), "probe "+probe.Name, problems, err)
 		}
+		d.ownTarget(service, strict.Join(base, probe.Kind), probe.Params)
 		if probe.Fails < 0 {
 			d.problem(base+"/fails", "fails of probe %s is %d; it must be at least 1", probe.Name, probe.Fails)
 		}

@@ -133,6 +133,9 @@ func flattened(t *testing.T, kind string, fields map[string]json.RawMessage) map
 	if kind == "channel" {
 		return below(t, fields)
 	}
+	if kind == "experiment" {
+		return asked(t, fields)
+	}
 	if kind != "service" {
 		return fields
 	}
@@ -150,11 +153,42 @@ func flattened(t *testing.T, kind string, fields map[string]json.RawMessage) map
 		fields[name] = jenner.Raw(list)
 	}
 	each("probes", func(probe map[string]json.RawMessage) map[string]json.RawMessage { return below(t, probe) })
+	each("metrics", func(source map[string]json.RawMessage) map[string]json.RawMessage {
+		if source["kind"] == nil {
+			return source // a page, which has no kind
+		}
+		return below(t, source)
+	})
 	each("targets", func(target map[string]json.RawMessage) map[string]json.RawMessage {
 		maps.Copy(target, params(t, target))
 		delete(target, "dir")
 		return target
 	})
+	return fields
+}
+
+// asked puts the questions of an experiment's invariants below their kinds.
+func asked(t *testing.T, fields map[string]json.RawMessage) map[string]json.RawMessage {
+	t.Helper()
+	var expect map[string]json.RawMessage
+	var invariants []map[string]json.RawMessage
+	read := func(raw json.RawMessage, into any) {
+		if raw != nil && json.Unmarshal(raw, into) != nil {
+			t.Fatalf("%s is no JSON", raw)
+		}
+	}
+	read(fields["expect"], &expect)
+	read(expect["invariants"], &invariants)
+	for _, invariant := range invariants {
+		var ask map[string]json.RawMessage
+		if read(invariant["ask"], &ask); ask != nil {
+			invariant["ask"] = jenner.Raw(below(t, ask))
+		}
+	}
+	if invariants != nil {
+		expect["invariants"] = jenner.Raw(invariants)
+		fields["expect"] = jenner.Raw(expect)
+	}
 	return fields
 }
 

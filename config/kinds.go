@@ -18,6 +18,7 @@ const (
 	kindRunbook    = "runbook"
 	kindPolicy     = "policy"
 	kindExperiment = "experiment"
+	kindGameday    = "gameday"
 	kindChannel    = "channel"
 	kindTeam       = "team"
 	kindCalendar   = "calendar"
@@ -31,6 +32,7 @@ var kindTypes = map[string]reflect.Type{
 	kindRunbook:    reflect.TypeFor[jenner.Runbook](),
 	kindPolicy:     reflect.TypeFor[jenner.Policy](),
 	kindExperiment: reflect.TypeFor[jenner.Experiment](),
+	kindGameday:    reflect.TypeFor[jenner.Gameday](),
 	kindChannel:    reflect.TypeFor[jenner.Channel](),
 	kindTeam:       reflect.TypeFor[jenner.Team](),
 	kindCalendar:   reflect.TypeFor[jenner.Calendar](),
@@ -95,6 +97,13 @@ var adders = map[string]adder{
 		lines, problems := strict.Node(fields, &experiment)
 		all.Experiments = append(all.Experiments, experiment)
 		return lines, experiment.Name, problems
+	},
+	kindGameday: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		gameday := jenner.Gameday{Source: source}
+		lines, problems := strict.Node(fields, &gameday)
+		all.Gamedays = append(all.Gamedays, gameday)
+		return lines, gameday.Name, problems
 	},
 	kindChannel: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
 		strict.Positions, string, []strict.Problem) {

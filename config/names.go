@@ -15,6 +15,8 @@ type Names interface {
 	Fault(name, kind string, params jenner.Params) (full string, problems []strict.Problem, err error)
 	// Probe finds a probe by the key that people write.
 	Probe(kind string, params jenner.Params) (problems []strict.Problem, err error)
+	// Source finds a metrics source by the key that people write.
+	Source(kind string, params jenner.Params) (problems []strict.Problem, err error)
 	// Target finds a kind of target.
 	Target(kind string, params jenner.Params) (problems []strict.Problem, err error)
 	// Notifier finds a notifier by the key that people write.

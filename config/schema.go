@@ -15,10 +15,10 @@ import (
 	"github.com/jenner-heal/jenner/internal/strict"
 )
 
-// ParamTypes are the parameter structs that the providers know: kind of target, key of probe or key of notifier to a
-// value of the struct, or a pointer to one.
+// ParamTypes are the parameter structs that the providers know: kind of target, or key of probe, metrics source or
+// notifier, to a value of the struct, or a pointer to one.
 type ParamTypes struct {
-	Targets, Probes, Notifiers map[string]any
+	Targets, Probes, Sources, Notifiers map[string]any
 }
 
 const draft = "https://json-schema.org/draft/2020-12/schema"
@@ -122,6 +122,7 @@ const (
 	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ms|us|µs|ns|s|m|h|d|w))+)$`
 	numberPattern   = `^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?%?$`
 	sharePattern    = `^(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)%$`
+	pickPattern     = `^(one|[1-9][0-9]*|(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)%)$`
 	limitPattern    = `^([0-9]+%?|[0-9]+\.[0-9]+%)([ ,]+([0-9]+%?|[0-9]+\.[0-9]+%))?$`
 )
 
@@ -151,6 +152,13 @@ var special = map[reflect.Type]func() *jsonschema.Schema{
 	reflect.TypeFor[jenner.Verdict]():       func() *jsonschema.Schema { return words(jenner.Verdicts) },
 	reflect.TypeFor[jenner.Automation]():    func() *jsonschema.Schema { return words(automations) },
 	reflect.TypeFor[jenner.PlannedEffect](): func() *jsonschema.Schema { return words(effects) },
+
+	reflect.TypeFor[jenner.ExpectedOutcome](): func() *jsonschema.Schema { return words(jenner.ExpectedOutcomes) },
+	reflect.TypeFor[jenner.StageBy]():         func() *jsonschema.Schema { return words(jenner.StageBys) },
+	reflect.TypeFor[jenner.Pick](): func() *jsonschema.Schema {
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: jsonschema.Ptr(1.0)},
+			{Type: "string", Pattern: pickPattern}}, Description: "one, a count such as 3, or a share such as 25%"}
+	},
 }
 
 // The words of types that have no list of their own.
@@ -233,7 +241,7 @@ func (s *schemas) structure(t reflect.Type) *jsonschema.Schema {
 			schema.AdditionalProperties = nil
 			s.byConstant(schema, "kind", s.params.Targets)
 		case field.Rest == strict.RestKind:
-			s.byKey(schema, t)
+			s.byKey(schema, t, field.Or)
 		default:
 			schema.Properties[field.Name] = s.of(field.Type)
 			schema.PropertyOrder = append(schema.PropertyOrder, field.Name)

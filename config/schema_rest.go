@@ -30,15 +30,21 @@ func (s *schemas) byConstant(schema *jsonschema.Schema, key string, known map[st
 	schema.Properties[key] = &jsonschema.Schema{Enum: kinds}
 }
 
-// byKey describes the one key whose name is the kind.
-func (s *schemas) byKey(schema *jsonschema.Schema, owner reflect.Type) {
+// byKey describes the one key whose name is the kind, or the one that stands in its place.
+func (s *schemas) byKey(schema *jsonschema.Schema, owner reflect.Type, or string) {
 	known := s.params.Probes
-	if owner == reflect.TypeFor[jenner.Channel]() {
+	switch owner {
+	case reflect.TypeFor[jenner.Channel]():
 		known = s.params.Notifiers
+	case reflect.TypeFor[jenner.MetricsSource]():
+		known = s.params.Sources
 	}
 	if len(known) == 0 {
 		schema.AdditionalProperties = &jsonschema.Schema{Type: "object"}
 		return
+	}
+	if or != "" {
+		schema.OneOf = append(schema.OneOf, &jsonschema.Schema{Required: []string{or}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		schema.Properties[name] = s.settings(known[name])

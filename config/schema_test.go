@@ -15,7 +15,8 @@ import (
 
 func paramTypes() config.ParamTypes {
 	known := names.(catalog.Names)
-	return config.ParamTypes{Targets: known.TargetParams(), Probes: known.ProbeParams(), Notifiers: known.NotifierParams()}
+	return config.ParamTypes{Targets: known.TargetParams(), Probes: known.ProbeParams(),
+		Sources: known.SourceParams(), Notifiers: known.NotifierParams()}
 }
 
 func resolved(t *testing.T, kind string, params ...config.ParamTypes) *jsonschema.Resolved {
@@ -114,6 +115,12 @@ func TestSchemasRefuseWhatLoadRefuses(t *testing.T) {
 		"kind: service\nname: a\nprobes: [{name: a, http: {ulr: b}}]":                                   false,
 		"kind: service\nname: a\nprobes: [{name: a, htp: {url: b}}]":                                    false,
 		"kind: service\nname: a\nprobes: [{name: a}]":                                                   false,
+		"kind: service\nname: a\nmetrics: [{scrape: http://a/}]":                                        true,
+		"kind: service\nname: a\nmetrics: [{stat: {target: a}, every: 5s}]":                             true,
+		"kind: service\nname: a\nmetrics: [{stat: {tagret: a}}]":                                        false,
+		"kind: service\nname: a\nmetrics: [{stats: {target: a}}]":                                       false,
+		"kind: service\nname: a\nmetrics: [{scrape: http://a/, stat: {target: a}}]":                     false,
+		"kind: service\nname: a\nmetrics: [{every: 5s}]":                                                false,
 		"kind: channel\nname: a\nterminal: {}\nwebhook: {url: b}":                                       false,
 		"kind: experiment\nname: a\nhypothesis: b\nservice: c\nlease: 0":                                true,
 		"kind: experiment\nname: a\nhypothesis: b\nservice: c\nrepeat: often":                           false,
@@ -164,7 +171,7 @@ func TestSchemasRefuseWhatLoadRefuses(t *testing.T) {
 func mistakesOfParams(loaded *config.Loaded) []string {
 	var found []string
 	for _, problem := range loaded.Check(names) {
-		for _, word := range []string{"unknown key", "unknown target kind", "unknown probe \"h", "unknown mode", "unknown automation", "unknown effect", "must be max_"} {
+		for _, word := range []string{"unknown key", "unknown target kind", "unknown probe \"h", "unknown source", "unknown mode", "unknown automation", "unknown effect", "must be max_"} {
 			if strings.Contains(problem.Message, word) {
 				found = append(found, problem.Message)
 			}

@@ -124,6 +124,7 @@ func TestBothFormsAreEqual(t *testing.T) {
 		"runbook":    "kind: runbook\nname: r\nsteps:\n- {name: a, action: restart, retry: {attempts: 3}}",
 		"policy":     "kind: policy\nname: p\nincident_type: crashed\nrunbooks: [r]\nmode: approve\nblast_radius: {max_targets: 15% 2}",
 		"experiment": "kind: experiment\nname: e\nhypothesis: h\nservice: checkout\nfaults: [{fault: kill, target: c}]",
+		"gameday":    "kind: gameday\nname: g\npeople: [ann]\nfaults: [{at: 5m, fault: kill, target: checkout, secret: true}]",
 		"channel":    "kind: channel\nname: ops\nwebhook: {url: http://x}",
 		"team":       "kind: team\nname: ops\nmembers: [ana, ben]",
 		"calendar":   "kind: calendar\nname: plans\nics: http://x\neffect: freeze",

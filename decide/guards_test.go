@@ -222,21 +222,27 @@ func TestProof(t *testing.T) {
 		{"proven", asks(proven), jenner.DecideAct, "proven 1d ago, and 30d is asked for", 0, numbers{"proven": "1d ago"}},
 		{"none", asks(), jenner.DecideAsk, required + "there is none", 0, nil},
 		{"too old", asks(with(func(p *jenner.Proof) { p.At = before(30 * 24 * time.Hour) })), jenner.DecideAsk,
-			required + "the last one is 30d old", 0, nil},
+			required + "drill d1 was 30d ago", 0, nil},
 		{"of tomorrow", asks(with(func(p *jenner.Proof) { p.At = now.Add(time.Hour) })), jenner.DecideAsk, required + "there is none", 0, nil},
 		{"slow does not earn it", asks(with(func(p *jenner.Proof) { p.Verdict = jenner.VerdictProvenSlow })), jenner.DecideAsk,
 			required + "there is none", 0, nil},
+		{"of this cause", asks(with(func(p *jenner.Proof) { p.Cause = "crashed" })), jenner.DecideAct, "proven 1d ago, and 30d is asked for", 0, nil},
+		{"another cause", asks(with(func(p *jenner.Proof) { p.Cause = "hung" })), jenner.DecideAsk, required + "there is none", 0, nil},
 		{"another service", asks(with(func(p *jenner.Proof) { p.Service = "payments" })), jenner.DecideAsk, required + "there is none", 0, nil},
 		{"another runbook", asks(with(func(p *jenner.Proof) { p.Runbook = "drain" })), jenner.DecideAsk, required + "there is none", 0, nil},
 		{"changed since", asks(with(func(p *jenner.Proof) {
 			p.Versions = map[string]string{"experiment": "e1", "service": "s0", "runbook": "r1"}
-		})), jenner.DecideAsk, required + "the documents have changed since drill d1", 0, nil},
+		})), jenner.DecideAsk, required + "service has changed since drill d1", 0, nil},
+		{"nothing said how the cause was known", crashedBut(func(in *Input) {
+			in.Policy.RequiresProof, in.Proofs = jenner.Duration(30*24*time.Hour), []jenner.Proof{proven}
+			in.Versions = map[string]string{"experiment": "e1", "service": "s1", "runbook": "r1", "signature": "g1"}
+		}), jenner.DecideAsk, required + "signature has changed since drill d1", 0, nil},
 		{"of nothing in particular", asks(with(func(p *jenner.Proof) { p.Versions = nil })), jenner.DecideAsk,
-			required + "the documents have changed since drill d1", 0, nil},
+			required + "everything has changed since drill d1", 0, nil},
 		{"of nothing in particular, and nothing is known now", crashedBut(func(in *Input) {
 			in.Policy.RequiresProof = jenner.Duration(30 * 24 * time.Hour)
 			in.Proofs = []jenner.Proof{with(func(p *jenner.Proof) { p.Versions = nil })}
-		}), jenner.DecideAsk, required + "the documents have changed since drill d1", 0, nil},
+		}), jenner.DecideAsk, required + "everything has changed since drill d1", 0, nil},
 		{"harmful since", asks(proven, with(func(p *jenner.Proof) {
 			p.Verdict, p.At = jenner.VerdictHarmful, before(time.Hour)
 		})), jenner.DecideAsk, required + "a drill 1h ago failed", 0, nil},

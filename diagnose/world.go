@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -123,7 +124,7 @@ func (w world) gone(service string) bool {
 func (w world) alive(service string) []jenner.ProbeState {
 	var states []jenner.ProbeState
 	for _, state := range w.in.Telemetry.Probes(service) {
-		if state.Name == jenner.AliveProbe {
+		if state.Name == jenner.AliveProbe || strings.HasPrefix(state.Name, jenner.AliveProbe+":") {
 			states = append(states, state)
 		}
 	}

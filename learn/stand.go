@@ -125,7 +125,7 @@ func history(e Evidence) (events []event, others int) {
 	for _, one := range e.Proofs {
 		tells, does := map[jenner.Verdict]news{jenner.VerdictProven: newsProven, jenner.VerdictHarmful: newsHarmful}[one.Verdict]
 		if does && one.Service == e.Service.Name && one.Runbook == e.Runbook.Name {
-			take(event{at: one.At, news: tells, about: one.Drill}, one.Versions[VersionRunbook])
+			take(event{at: one.At, news: tells, about: one.Drill}, one.Versions[jenner.VersionRunbook])
 		}
 	}
 	slices.SortFunc(events, func(a, b event) int {

@@ -52,7 +52,7 @@ func (l *life) drill(verdict jenner.Verdict) {
 
 func (l *life) proof(drill string, verdict jenner.Verdict) jenner.Proof {
 	return jenner.Proof{Fault: "process.kill", Service: l.Service.Name, Runbook: l.Runbook.Name, Verdict: verdict, At: l.Now, Drill: drill,
-		Versions: map[string]string{learn.VersionRunbook: jenner.Hash(l.Runbook)}}
+		Versions: map[string]string{jenner.VersionRunbook: jenner.Hash(l.Runbook)}}
 }
 
 // do does what a line of a story says: `20 right`, `1 failed`, `3 drills PROVEN`, `wait 41d`, `edit the runbook as v2`,
@@ -186,7 +186,7 @@ func TestOnlyWhatIsMeantCounts(t *testing.T) {
 	for name, spoil := range map[string]func(*jenner.Proof){
 		"about another service":    func(p *jenner.Proof) { p.Service = "payments" },
 		"about another runbook":    func(p *jenner.Proof) { p.Runbook = "failover" },
-		"about another version":    func(p *jenner.Proof) { p.Versions = map[string]string{learn.VersionRunbook: "0"} },
+		"about another version":    func(p *jenner.Proof) { p.Versions = map[string]string{jenner.VersionRunbook: "0"} },
 		"about no version":         func(p *jenner.Proof) { p.Versions = nil },
 		"with only a slow verdict": func(p *jenner.Proof) { p.Verdict = jenner.VerdictProvenSlow },
 		"from the future":          func(p *jenner.Proof) { p.At = begun.Add(time.Hour) },

@@ -81,3 +81,70 @@ func TestWhatWouldTakeTooMuchWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestResultsOutliveAStepThatIsNotKept: a conflict, caps, the end of the program; the effect is there all the same.
+func TestResultsOutliveAStepThatIsNotKept(t *testing.T) {
+	for name, spoil := range map[string]func(store *memory, step *Step[count], stop func()){
+		"conflict": func(store *memory, _ *Step[count], _ func()) { store.refuse = jenner.ErrConflict },
+		"caps": func(store *memory, step *Step[count], _ func()) {
+			store.taken = true
+			step.Caps(jenner.Cap{Scope: jenner.CapAll})
+		},
+		"the end": func(_ *memory, _ *Step[count], stop func()) { stop() },
+		"a disk":  func(store *memory, _ *Step[count], _ func()) { store.refuse = errBad },
+		"nothing": func(*memory, *Step[count], func()) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newMemory()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			l := aLine(store, func(_ context.Context, step *Step[count]) (Next, error) {
+				step.Result(jenner.Intent{Key: "k", State: jenner.IntentDone})
+				spoil(store, step, stop)
+				return Go(second), nil
+			}, nil)
+			var saved []string
+			l.Refused = func(_ context.Context, results []jenner.Intent) {
+				for _, result := range results {
+					saved = append(saved, result.Key)
+				}
+			}
+			create(t, l, "a")
+			_, _ = l.Reconcile(ctx, "a")
+			if kept := name == "nothing"; kept != (len(saved) == 0) || len(saved) > 1 {
+				t.Errorf("saved beside the step: %v", saved)
+			}
+		})
+	}
+}
+
+// TestWhatFollowsAtOnceIsNotLoaded: the record is as this line committed it a moment ago; whoever moved it since is met
+// when the step is committed, and then it is loaded.
+func TestWhatFollowsAtOnceIsNotLoaded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		l := aLine(store, always(Go(second), nil), func(_ context.Context, step *Step[count]) (Next, error) {
+			return Later(step.Now.Add(time.Minute)), nil
+		})
+		create(t, l, "a")
+		reconcile(t, l, "a")
+		reconcile(t, l, "a")
+		if store.loads != 0 {
+			t.Errorf("%d loads of what follows at once", store.loads)
+		}
+		time.Sleep(time.Minute)
+		reconcile(t, l, "a")
+		if store.loads != 1 {
+			t.Errorf("%d loads after a rest", store.loads)
+		}
+		other := aLine(store, always(Go(second), nil), always(Go(first), nil))
+		reconcile(t, other, "a")
+		time.Sleep(time.Minute)
+		moved := store.record(t, "a").Version
+		before := store.loads
+		reconcile(t, l, "a") // it has rested, so it is loaded, and the other's commit seen
+		if loads := store.loads - before; store.record(t, "a").Version != moved+1 || loads != 1 {
+			t.Errorf("version %d after %d, %d loads", store.record(t, "a").Version, moved, loads)
+		}
+	})
+}

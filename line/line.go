@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,19 +31,28 @@ type Line[S any] struct {
 	Failed func(ctx context.Context, step *Step[S], err error) Next
 	// Committed, where it is set, hears of each change after it is on disk. It must not block.
 	Committed func(change jenner.Change)
+	// Refused, where it is set, hears of the results that a step brought and that were not committed with it: the effects
+	// are there all the same. ctx may have ended.
+	Refused func(ctx context.Context, results []jenner.Intent)
 
 	mu   sync.Mutex
-	kept map[string]kept[S] // the states of open records, as they were committed last
+	kept map[string]kept[S] // the open records, as they were committed last
 }
 
-// kept is a state that need not be read from its JSON again while the stored version is still the same.
+// kept is a record whose state need not be read from its JSON again while the stored version is still the same.
 type kept[S any] struct {
-	version int64
-	state   *S
+	record jenner.Record
+	state  *S
+	// on tells that the next step follows at once: then the record is not even loaded. Whether it is still as it was
+	// committed a moment ago is checked when the next step is.
+	on bool
 }
 
 // RetryDelay is how long a record rests after a stage failed for a passing reason.
 const RetryDelay = time.Second
+
+// atOnce is how long after a commit the next step may begin without looking whether the record is still as it was.
+const atOnce = time.Second
 
 // TakenDelay is how long a record rests that would have taken more than is allowed.
 const TakenDelay = 100 * time.Millisecond
@@ -77,9 +87,17 @@ func (s *Step[S]) Audit(kind string, data any) {
 		jenner.AuditEntry{At: s.Now, Kind: kind, Subject: s.ID, Actor: "jenner", Data: jenner.Raw(data)})
 }
 
-// Ledger puts entries into the ledger of the guards.
+// Ledger puts entries into the ledger of the guards. What a stage of the same step put there before under the same id is
+// replaced at once.
 func (s *Step[S]) Ledger(entries ...jenner.LedgerEntry) {
-	s.change.Ledger = append(s.change.Ledger, entries...)
+	for _, entry := range entries {
+		same := func(other jenner.LedgerEntry) bool { return other.ID == entry.ID }
+		if i := slices.IndexFunc(s.change.Ledger, same); i >= 0 {
+			s.change.Ledger[i] = entry
+			continue
+		}
+		s.change.Ledger = append(s.change.Ledger, entry)
+	}
 }
 
 // Outcome keeps how an incident ended.
@@ -95,6 +113,12 @@ func (s *Step[S]) Judge(judgement jenner.Judgement) {
 // Caps holds the commit to limits that are counted within the transaction. Where others hold too much, nothing of the
 // step is kept, and it is made anew a moment later.
 func (s *Step[S]) Caps(caps ...jenner.Cap) { s.change.Caps = append(s.change.Caps, caps...) }
+
+// Result writes down what became of an effect, together with what follows from it.
+func (s *Step[S]) Result(intent jenner.Intent) { s.change.Results = append(s.change.Results, intent) }
+
+// Intent writes down an effect that is to follow.
+func (s *Step[S]) Intent(intent jenner.Intent) { s.change.Intents = append(s.change.Intents, intent) }
 
 // Proof keeps a verdict.
 func (s *Step[S]) Proof(proofs ...jenner.Proof) {
@@ -125,22 +149,16 @@ func End(phase jenner.Phase) Next { return Next{phase: phase, end: true} }
 // the record is due again; the zero time where it has ended. Its errors are those of the store: jenner.ErrConflict means
 // that somebody else moved the record meanwhile, and that nothing of this step was kept.
 func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
-	record, err := l.Store.Load(ctx, l.Name, id)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("load %s %s: %w", l.Name, id, err)
-	}
-	if record.Ended {
-		return time.Time{}, nil
-	}
-	state, err := l.state(record)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("the stored state of %s %s cannot be read: %w", l.Name, id, err)
+	record, state, err := l.load(ctx, id)
+	if err != nil || record.Ended {
+		return time.Time{}, err
 	}
 	step := &Step[S]{State: state, ID: id, Phase: record.Phase, Now: l.Now()}
 	for {
 		next, err := l.run(ctx, step)
 		if ctx.Err() != nil {
 			// The program is stopping: what the stage saw may be a consequence of that, so it is not a result.
+			l.refused(ctx, step)
 			return time.Time{}, context.Cause(ctx)
 		}
 		if err != nil {
@@ -154,27 +172,45 @@ func (l *Line[S]) Reconcile(ctx context.Context, id string) (time.Time, error) {
 	}
 }
 
-// state reads the state of a record. Where it is as this line committed it, the value from then serves: it is taken, so
-// that what a step that fails has changed in it is never seen again.
-func (l *Line[S]) state(record jenner.Record) (*S, error) {
-	l.mu.Lock()
-	known, is := l.kept[record.ID]
-	delete(l.kept, record.ID)
-	l.mu.Unlock()
-	if is && known.version == record.Version {
-		return known.state, nil
+// refused saves what is known of effects from a step that is not kept.
+func (l *Line[S]) refused(ctx context.Context, step *Step[S]) {
+	if l.Refused != nil && len(step.change.Results) > 0 {
+		l.Refused(ctx, step.change.Results)
 	}
-	state := new(S)
-	return state, json.Unmarshal(record.State, state)
 }
 
-func (l *Line[S]) keep(id string, version int64, state *S) {
+// load gives a record with its state. What this line committed a moment ago is taken as it was, and so is a state that is
+// still the stored one: taken, so that what a step that fails has changed in it is never seen again.
+func (l *Line[S]) load(ctx context.Context, id string) (jenner.Record, *S, error) {
+	l.mu.Lock()
+	known, is := l.kept[id]
+	delete(l.kept, id)
+	l.mu.Unlock()
+	if is && known.on && ctx.Err() == nil && l.Now().Sub(known.record.Updated) < atOnce {
+		return known.record, known.state, nil
+	}
+	record, err := l.Store.Load(ctx, l.Name, id)
+	if err != nil {
+		return record, nil, fmt.Errorf("load %s %s: %w", l.Name, id, err)
+	}
+	if record.Ended || is && known.record.Version == record.Version {
+		return record, known.state, nil
+	}
+	state := new(S)
+	if err := json.Unmarshal(record.State, state); err != nil {
+		return record, nil, fmt.Errorf("the stored state of %s %s cannot be read: %w", l.Name, id, err)
+	}
+	return record, state, nil
+}
+
+// keep remembers a record as it was committed.
+func (l *Line[S]) keep(record jenner.Record, state *S) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.kept == nil {
 		l.kept = map[string]kept[S]{}
 	}
-	l.kept[id] = kept[S]{version, state}
+	l.kept[record.ID] = kept[S]{record, state, !record.Due.After(record.Updated)}
 }
 
 // joins tells whether the next stage is run in the same call. A phase that leads back to itself is a step of its own.
@@ -225,23 +261,33 @@ func (l *Line[S]) commit(ctx context.Context, record jenner.Record, step *Step[S
 	}
 	record.Phase, record.State = step.Phase, jenner.Raw(step.State)
 	record.Due, record.Wait, record.Ended, record.Updated = due, next.wait, next.end, now
-	change := step.change
-	change.Record = record
-	err := l.Store.Commit(ctx, change)
+	step.change.Record = record
+	err := l.put(ctx, step.change)
+	if err != nil {
+		l.refused(ctx, step)
+	}
 	if errors.Is(err, jenner.ErrTaken) {
 		return l.wait(ctx, before, err)
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, step.ID, err)
+		return time.Time{}, err
 	}
-	if !next.end {
-		l.keep(step.ID, record.Version+1, step.State)
+	if record.Version++; !next.end {
+		l.keep(record, step.State)
+	}
+	return due, nil
+}
+
+// put commits a change and tells of it.
+func (l *Line[S]) put(ctx context.Context, change jenner.Change) error {
+	if err := l.Store.Commit(ctx, change); err != nil {
+		return fmt.Errorf("commit %s %s: %w", l.Name, change.Record.ID, err)
 	}
 	if l.Committed != nil {
 		change.Record.Version++
 		l.Committed(change)
 	}
-	return due, nil
+	return nil
 }
 
 // WaitTaken is what a record waits for whose step would have taken more than is allowed.
@@ -250,38 +296,27 @@ const WaitTaken = "others to give back what they hold"
 // wait lets the record rest where it stood before the step. Why is told once.
 func (l *Line[S]) wait(ctx context.Context, record jenner.Record, why error) (time.Time, error) {
 	now := l.Now()
-	change := jenner.Change{Record: record}
+	change := jenner.Change{}
 	if record.Wait != WaitTaken {
 		change.Timeline = []jenner.Entry{{At: now, Phase: record.Phase, Kind: "wait", Text: why.Error()}}
 	}
-	change.Record.Wait, change.Record.Due, change.Record.Updated = WaitTaken, now.Add(TakenDelay), now
-	if err := l.Store.Commit(ctx, change); err != nil {
-		return time.Time{}, fmt.Errorf("commit %s %s: %w", l.Name, record.ID, err)
-	}
-	if l.Committed != nil {
-		change.Record.Version++
-		l.Committed(change)
-	}
-	return change.Record.Due, nil
+	record.Wait, record.Due, record.Updated = WaitTaken, now.Add(TakenDelay), now
+	change.Record = record
+	return record.Due, l.put(ctx, change)
 }
 
 // Create stores a new record, due at once. Something of the same id stays as it is and gives jenner.ErrConflict.
 func (l *Line[S]) Create(ctx context.Context, id, subject string, state S, notes ...jenner.Entry) error {
 	now := l.Now()
-	change := jenner.Change{
-		Record: jenner.Record{Line: l.Name, ID: id, Subject: subject, Phase: l.Phases[0].Name, State: jenner.Raw(state),
-			Due: now, Created: now, Updated: now},
-		Timeline: notes,
-		Audit:    []jenner.AuditEntry{{At: now, Kind: l.Name + ".opened", Subject: id, Actor: "jenner", Data: jenner.Raw(state)}},
+	record := jenner.Record{Line: l.Name, ID: id, Subject: subject, Phase: l.Phases[0].Name, State: jenner.Raw(state),
+		Due: now, Created: now, Updated: now}
+	err := l.put(ctx, jenner.Change{Record: record, Timeline: notes,
+		Audit: []jenner.AuditEntry{{At: now, Kind: l.Name + ".opened", Subject: id, Actor: "jenner", Data: record.State}}})
+	if err == nil {
+		record.Version++
+		l.keep(record, &state)
 	}
-	if err := l.Store.Commit(ctx, change); err != nil {
-		return err
-	}
-	if l.Committed != nil {
-		change.Record.Version++
-		l.Committed(change)
-	}
-	return nil
+	return err
 }
 
 // LineName is the line's name; with Reconcile and DueIDs it makes a line something that a Runner can run.

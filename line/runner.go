@@ -24,6 +24,8 @@ type Runner struct {
 
 	mu      sync.Mutex
 	busy    map[key]*flight
+	rests   rests
+	backlog bool // the store had more that is due than was taken
 	stopped bool // Run has ended: nothing is begun any more
 	wait    sync.WaitGroup
 }
@@ -39,7 +41,7 @@ const rescan = time.Second
 // NewRunner makes a runner with that many workers.
 func NewRunner(workers int, logger *slog.Logger, lines ...Reconciler) *Runner {
 	return &Runner{lines: lines, workers: make(chan struct{}, workers), wake: make(chan struct{}, 1),
-		logger: logger, busy: map[key]*flight{}}
+		logger: logger, busy: map[key]*flight{}, rests: newRests()}
 }
 
 // Run works until ctx ends, and returns when the last worker has stopped.
@@ -47,6 +49,8 @@ func (r *Runner) Run(ctx context.Context) {
 	defer r.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var scanned time.Time
+	rest := time.Duration(0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -54,8 +58,18 @@ func (r *Runner) Run(ctx context.Context) {
 		case <-r.wake:
 		case <-timer.C:
 		}
-		timer.Reset(r.scan(ctx))
+		if r.behind() || time.Since(scanned) >= rest {
+			rest, scanned = r.scan(ctx), time.Now()
+		}
+		timer.Reset(min(r.startRested(ctx), max(0, time.Until(scanned.Add(rest)))))
 	}
+}
+
+// behind tells whether the store may have more that is due than what was taken the last time.
+func (r *Runner) behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.backlog
 }
 
 func (r *Runner) stop() {
@@ -65,9 +79,9 @@ func (r *Runner) stop() {
 	r.wait.Wait()
 }
 
-// scan starts what is due and tells how long nothing else will be.
+// scan starts what is due in the store and tells how long nothing else will be.
 func (r *Runner) scan(ctx context.Context) time.Duration {
-	rest := rescan
+	wait, backlog := rescan, false
 	for _, l := range r.lines {
 		// More than there are workers, since some of the due ones are with a worker already.
 		limit := 4 * cap(r.workers)
@@ -82,23 +96,60 @@ func (r *Runner) scan(ctx context.Context) time.Duration {
 			r.start(ctx, l, id, false)
 		}
 		// Where the limit cut them off, those beyond it are due already, and the next flight that ends asks again.
-		if !next.IsZero() && len(ids) < limit {
-			rest = min(rest, max(time.Until(next), time.Millisecond))
+		backlog = backlog || len(ids) >= limit
+		if !next.IsZero() && len(ids) < limit && !r.restsBy(next) {
+			wait = min(wait, max(time.Until(next), time.Millisecond))
 		}
 	}
-	return rest
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.backlog = backlog
+	return wait
+}
+
+// rest keeps in mind when a record is due again, so that the store need not be asked.
+func (r *Runner) rest(k key, due time.Time) {
+	if due.IsZero() {
+		return
+	}
+	r.mu.Lock()
+	first := r.rests.put(k, due)
+	r.mu.Unlock()
+	if first {
+		r.Scan()
+	}
+}
+
+// restsBy tells whether something that rests is due by a time. Then most likely that is what the store means.
+func (r *Runner) restsBy(at time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.rests.queue) > 0 && !r.rests.queue[0].due.After(at)
+}
+
+// startRested starts what has rested for long enough, and tells how long until the next one has.
+func (r *Runner) startRested(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	due, next := r.rests.take(time.Now())
+	r.mu.Unlock()
+	for _, k := range due {
+		r.begin(ctx, k, false)
+	}
+	return next
 }
 
 // Wake looks at one record now, whatever it waits for. A record that does not exist, or has ended, is passed over.
-func (r *Runner) Wake(ctx context.Context, line, id string) {
+func (r *Runner) Wake(ctx context.Context, line, id string) { r.begin(ctx, key{line, id}, true) }
+
+func (r *Runner) begin(ctx context.Context, k key, again bool) {
 	for _, l := range r.lines {
-		if l.LineName() == line {
-			r.start(ctx, l, id, true)
+		if l.LineName() == k.line {
+			r.start(ctx, l, k.id, again)
 		}
 	}
 }
 
-// Scan asks the store for work now.
+// Scan looks for work now.
 func (r *Runner) Scan() {
 	select {
 	case r.wake <- struct{}{}:
@@ -113,6 +164,7 @@ func (r *Runner) start(ctx context.Context, l Reconciler, id string, again bool)
 	if ctx.Err() != nil || r.stopped {
 		return
 	}
+	r.rests.forget(k)
 	if flying, ok := r.busy[k]; ok {
 		flying.again = flying.again || again
 		return
@@ -128,7 +180,9 @@ func (r *Runner) start(ctx context.Context, l Reconciler, id string, again bool)
 		}
 		r.work(ctx, l, k, flying)
 		<-r.workers
-		r.Scan()
+		if r.behind() {
+			r.Scan()
+		}
 	})
 }
 
@@ -138,7 +192,7 @@ func (r *Runner) work(ctx context.Context, l Reconciler, k key, flying *flight) 
 		due, err := l.Reconcile(ctx, k.id)
 		if err != nil && !conflict(err) && ctx.Err() == nil {
 			r.logger.Error("a step could not be made", "line", k.line, "id", k.id, "error", err)
-			r.rest(ctx) // with the id still taken, so that nobody else tries meanwhile
+			r.pause(ctx) // with the id still taken, so that nobody else tries meanwhile
 		}
 		now := ctx.Err() == nil && err == nil && !due.IsZero() && time.Until(due) <= 0
 		r.mu.Lock()
@@ -147,6 +201,9 @@ func (r *Runner) work(ctx context.Context, l Reconciler, k key, flying *flight) 
 		if !now && !again {
 			delete(r.busy, k)
 			r.mu.Unlock()
+			if err == nil {
+				r.rest(k, due)
+			}
 			return
 		}
 		r.mu.Unlock()
@@ -159,8 +216,8 @@ func (r *Runner) forget(k key) {
 	delete(r.busy, k)
 }
 
-// rest keeps a store that refuses everything from being asked without pause.
-func (r *Runner) rest(ctx context.Context) {
+// pause keeps a store that refuses everything from being asked without pause.
+func (r *Runner) pause(ctx context.Context) {
 	select {
 	case <-time.After(100 * time.Millisecond):
 	case <-ctx.Done():

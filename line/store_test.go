@@ -21,6 +21,7 @@ type memory struct {
 	refuse   error // what Commit answers, where it is set
 	taken    bool  // refuses what has caps
 	commits  int
+	loads    int
 	dues     int // how often it was asked what is due
 }
 
@@ -29,6 +30,7 @@ func newMemory() *memory { return &memory{records: map[string]jenner.Record{}} }
 func (m *memory) Load(ctx context.Context, line, id string) (jenner.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.loads++
 	if ctx.Err() != nil {
 		return jenner.Record{}, context.Cause(ctx)
 	}

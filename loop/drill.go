@@ -3,8 +3,7 @@ package loop
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -26,6 +25,10 @@ type Lab struct {
 	Hold func(hold jenner.Hold)
 	// Release takes the holds of one owner away.
 	Release func(by string)
+	// Ask puts the question of an invariant to a probe and gives its answer. Where nil, no invariant can ask.
+	Ask func(ctx context.Context, service jenner.Service, ask jenner.Ask) (answer string, err error)
+
+	conditions sync.Map // compiled ones, by expression
 }
 
 type drillStep = line.Step[jenner.Drill]
@@ -37,6 +40,9 @@ const (
 	settlePatience    = 45 * time.Second
 	calmFor           = 700 * time.Millisecond // steady this long counts as steady
 	drillLook         = 50 * time.Millisecond
+	quietLook         = 200 * time.Millisecond // while nothing is expected to happen
+	quietFor          = 15 * time.Second       // for which nothing may be changed
+	stoppedFor        = 3 * time.Second        // the same after a stop
 )
 
 // Drills is the line of a drill. Each phase has one stage that leads on from it.
@@ -53,6 +59,7 @@ func Drills(l *Lab) *line.Line[jenner.Drill] {
 			{Name: jenner.PhaseRecover, Stage: l.recover},
 			{Name: jenner.PhaseUndo, Stage: l.undoFaults},
 			{Name: jenner.PhaseProveUndone, Stage: l.proveUndone},
+			{Name: jenner.PhaseStay, Stage: l.stay},
 			{Name: jenner.PhaseVerdict},
 		},
 		Store: l.Store,
@@ -65,7 +72,14 @@ func Drills(l *Lab) *line.Line[jenner.Drill] {
 
 // NewDrill is a drill of an experiment, ready to be put on the line.
 func (l *Lab) NewDrill(experiment jenner.Experiment, now time.Time) jenner.Drill {
-	return jenner.Drill{ID: l.newID("d", now), Experiment: experiment, Round: 1, StartedAt: now}
+	services := append(l.family(experiment.Service), experiment.Expect.Target)
+	for _, stage := range experiment.Stages {
+		if stage.Service != "" {
+			services = append(services, l.family(stage.Service)...)
+		}
+	}
+	return jenner.Drill{ID: l.newID("d", now), Experiment: experiment, Round: 1, StartedAt: now,
+		Versions: learn.VersionsAt(l.Docs(), services)}
 }
 
 // guarded wraps what every stage of a drill does first: it stops the drill when somebody stopped Jenner, or when an
@@ -76,20 +90,36 @@ func (l *Lab) guarded(ctx context.Context, step *drillStep) (line.Next, bool) {
 			return l.abort(step, fmt.Sprintf("%s stopped Jenner", hold.By)), true
 		}
 	}
-	if len(step.State.Faults) > 0 && step.State.InjectedAt.Before(l.Started) {
+	halfway := anyBegun(step.State) && !begun(step.State)
+	if (len(step.State.Faults) > 0 || halfway) && step.State.InjectedAt.Before(l.Started) {
 		// Whoever starts takes back what is left, so that what is seen from here on says nothing about the runbook.
 		return l.abort(step, "Jenner was started anew while the fault was on"), true
 	}
-	for _, expression := range step.State.Experiment.AbortIf {
-		if why, yes := l.abortIf(expression, step); yes {
+	experiment, unseen := step.State.Present(), ""
+	for _, expression := range experiment.AbortIf {
+		why, yes := l.abortIf(expression, experiment)
+		if yes {
 			return l.abort(step, why), true
 		}
+		if why != "" {
+			unseen = why
+		}
 	}
+	return l.renew(ctx, step, unseen)
+}
+
+// renew lets the faults live on for another lease, unless there is an abort condition that cannot be seen at present: then
+// they end with the lease that they have.
+func (l *Lab) renew(ctx context.Context, step *drillStep, unseen string) (line.Next, bool) {
+	now, lease := l.Now(), l.lease(step)
 	for i, record := range step.State.Faults {
-		if record.Until.Sub(step.Now) > l.lease(step)/2 {
+		switch left := record.Until.Sub(now); {
+		case unseen != "" && left <= 0:
+			return l.abort(step, unseen+", so that the lease of "+record.Fault+" was not renewed"), true
+		case unseen != "" || left > lease/2:
 			continue
 		}
-		renewed, err := l.Injector.Renew(ctx, record, l.lease(step))
+		renewed, err := l.Injector.Renew(ctx, record, lease)
 		if err != nil {
 			return l.abort(step, "the lease of "+record.Fault+" could not be renewed: "+err.Error()), true
 		}
@@ -102,16 +132,47 @@ func (l *Lab) lease(step *drillStep) time.Duration {
 	return step.State.Experiment.Lease.Or(5 * time.Second)
 }
 
-// abortIf evaluates one abort condition. One that cannot be evaluated aborts: nobody knows whether it is safe to go on.
-func (l *Lab) abortIf(expression string, step *drillStep) (string, bool) {
-	condition, err := runbook.Compile(expression, nil)
+// abortIf evaluates one abort condition. One that cannot be evaluated aborts: nobody knows whether it is safe to go on. One
+// that does not hold, but names a probe of which nothing is known at present, gives a reason and does not abort yet.
+func (l *Lab) abortIf(expression string, experiment jenner.Experiment) (string, bool) {
+	condition, err := l.compiled(expression)
+	var holds bool
 	if err == nil {
-		var yes bool
-		if yes, err = condition.Eval(runbook.Env{Telemetry: l.Telemetry, Now: step.Now, Service: step.State.Experiment.Service}); err == nil {
-			return "abort condition: " + expression, yes
+		holds, err = condition.Eval(l.env(experiment))
+	}
+	switch {
+	case err != nil:
+		return fmt.Sprintf("abort condition %q cannot be evaluated: %v", expression, err), true
+	case holds:
+		return "abort condition: " + expression, true
+	}
+	now := l.Now()
+	for _, probe := range condition.Probes() {
+		if probe.Service == "" {
+			probe.Service = experiment.Service
+		}
+		if state, known := l.Telemetry.Probe(probe.Service, probe.Name); !known || !state.Fresh(now) {
+			return fmt.Sprintf("abort condition %s: probe %s of %s gives no answers", expression, probe.Name, probe.Service), false
 		}
 	}
-	return fmt.Sprintf("abort condition %q cannot be evaluated: %v", expression, err), true
+	return "", false
+}
+
+// compiled is a condition, which is read once.
+func (l *Lab) compiled(expression string) (*runbook.Condition, error) {
+	if known, is := l.conditions.Load(expression); is {
+		return known.(*runbook.Condition), nil
+	}
+	condition, err := runbook.Compile(expression, nil)
+	if err == nil {
+		l.conditions.Store(expression, condition)
+	}
+	return condition, err
+}
+
+// env is what the conditions of an experiment are held against.
+func (l *Lab) env(experiment jenner.Experiment) runbook.Env {
+	return runbook.Env{Telemetry: l.Telemetry, Now: l.Now(), Service: experiment.Service}
 }
 
 // abort goes to the undo at once.
@@ -125,186 +186,4 @@ func (l *Lab) abort(step *drillStep, why string) line.Next {
 		return l.verdict(step)
 	}
 	return line.Go(jenner.PhaseUndo)
-}
-
-// preflight: is everything well before it is broken? A drill never starts on a service in trouble, nor beside another
-// drill.
-func (l *Lab) preflight(ctx context.Context, step *drillStep) (line.Next, error) {
-	if next, stop := l.guarded(ctx, step); stop {
-		return next, nil
-	}
-	trouble := l.trouble(ctx, step.State.Experiment.Service, step.Now)
-	if trouble == "" {
-		trouble = l.otherDrill(ctx, step)
-	}
-	if trouble == "" {
-		return line.Go(jenner.PhaseBaseline), nil
-	}
-	if step.Now.Sub(step.State.StartedAt) > preflightPatience {
-		return l.abort(step, "not steady before the drill: "+trouble), nil
-	}
-	return line.Later(step.Now.Add(drillLook)), nil
-}
-
-// family is a service with all it depends on and all that depend on it: what a fault may reach.
-func (l *Lab) family(service string) []string {
-	return slices.Concat([]string{service}, l.dependenciesOf(service), l.dependantsOf(service))
-}
-
-// trouble says what is not well with a service and its family; nothing where all is well.
-func (l *Lab) trouble(ctx context.Context, service string, now time.Time) string {
-	for _, name := range l.family(service) {
-		if sick := l.sick(ctx, name, now); sick != "" {
-			return sick
-		}
-	}
-	records, err := l.Records(ctx, IncidentLine, now)
-	if err != nil {
-		return "the store cannot be read: " + err.Error()
-	}
-	for _, record := range records {
-		for _, name := range l.family(service) {
-			if !record.Ended && record.Subject == name {
-				return "incident " + record.ID + " about " + name + " is open"
-			}
-		}
-	}
-	return ""
-}
-
-// sick says what is not well with one service.
-func (l *Lab) sick(ctx context.Context, name string, now time.Time) string {
-	service, _ := l.Docs().Service(name)
-	if firing := l.Board.Firing(name); len(firing) > 0 {
-		return firing[0].Name + " fires on " + name
-	}
-	for _, state := range l.Telemetry.Probes(name) {
-		switch {
-		case !state.Fresh(now):
-			return fmt.Sprintf("probe %s of %s gives no answers", state.Name, name)
-		case state.Status != jenner.ProbePassing:
-			return fmt.Sprintf("probe %s of %s is %s", state.Name, name, state.Status)
-		case !state.LastOK:
-			return fmt.Sprintf("probe %s of %s failed: %s", state.Name, name, state.Message)
-		}
-	}
-	for _, check := range l.Steady(ctx, service) {
-		if check.Outcome == jenner.Failed {
-			return fmt.Sprintf("%s of %s is out of bounds: %s", check.Name, name, check.Saw)
-		}
-	}
-	return ""
-}
-
-// otherDrill says whether another drill, which is past its preflight, has the same family under test.
-func (l *Lab) otherDrill(ctx context.Context, step *drillStep) string {
-	return l.drillBeside(ctx, step, func(record jenner.Record) bool { return !record.Created.After(step.State.StartedAt) })
-}
-
-// earlierDrill is the same once this drill is past its preflight as well: of two that went on at the same time the later
-// one goes back.
-func (l *Lab) earlierDrill(ctx context.Context, step *drillStep) string {
-	return l.drillBeside(ctx, step, func(record jenner.Record) bool {
-		return record.Created.Before(step.State.StartedAt) || (record.Created.Equal(step.State.StartedAt) && record.ID < step.ID)
-	})
-}
-
-func (l *Lab) drillBeside(ctx context.Context, step *drillStep, matters func(jenner.Record) bool) string {
-	records, err := l.Records(ctx, DrillLine, step.Now)
-	if err != nil {
-		return "the store cannot be read: " + err.Error()
-	}
-	family := l.family(step.State.Experiment.Service)
-	for _, record := range records {
-		if record.Ended || record.ID == step.ID || record.Phase == jenner.PhasePreflight || !matters(record) {
-			continue
-		}
-		if slices.Contains(family, record.Subject) {
-			return "drill " + record.ID + " goes on with " + record.Subject
-		}
-	}
-	return ""
-}
-
-// baseline: steady for a while, and measurable.
-func (l *Lab) baseline(ctx context.Context, step *drillStep) (line.Next, error) {
-	if next, stop := l.guarded(ctx, step); stop {
-		return next, nil
-	}
-	drill := step.State
-	calm, next := l.calm(ctx, step)
-	if !calm {
-		return next, nil
-	}
-	if other := l.earlierDrill(ctx, step); other != "" {
-		drill.SteadySince = time.Time{}
-		return line.Go(jenner.PhasePreflight), nil
-	}
-	drill.SteadySince = time.Time{}
-	if drill.Experiment.Control && drill.Control == nil {
-		drill.Control = &jenner.ControlArm{}
-		l.claim(step, "control")
-		return line.Go(jenner.PhaseControl), nil
-	}
-	l.claim(step, "treatment")
-	return line.Go(jenner.PhaseInject), nil
-}
-
-// calm waits until everything is well and stays so.
-func (l *Lab) calm(ctx context.Context, step *drillStep) (bool, line.Next) {
-	drill := step.State
-	if trouble := l.trouble(ctx, drill.Experiment.Service, step.Now); trouble != "" {
-		drill.SteadySince = time.Time{}
-		if drill.CalmFrom.IsZero() {
-			drill.CalmFrom = step.Now
-		}
-		if step.Now.Sub(drill.CalmFrom) > settlePatience {
-			drill.CalmFrom = time.Time{}
-			return false, l.abort(step, "it does not become steady: "+trouble)
-		}
-		return false, line.Later(step.Now.Add(drillLook))
-	}
-	drill.CalmFrom = time.Time{}
-	if drill.SteadySince.IsZero() {
-		drill.SteadySince = step.Now
-	}
-	if step.Now.Sub(drill.SteadySince) < calmFor {
-		return false, line.Later(step.Now.Add(drillLook))
-	}
-	return true, line.Next{}
-}
-
-// inject breaks it.
-func (l *Lab) inject(ctx context.Context, step *drillStep) (line.Next, error) {
-	drill := step.State
-	drill.Before = l.measure(ctx, drill.Experiment)
-	drill.InjectedAt, drill.BitAt, drill.BrokenAt = l.Now(), time.Time{}, time.Time{}
-	if err := l.injectAll(ctx, step); err != nil {
-		return l.abort(step, err.Error()), nil
-	}
-	if len(drill.Experiment.Faults) == 0 {
-		step.Note("inject", "nothing is broken", nil)
-		return line.Go(jenner.PhaseObserve), nil
-	}
-	return line.Go(jenner.PhaseBite), nil
-}
-
-// verdict judges what the drill showed and keeps it.
-func (l *Lab) verdict(step *drillStep) line.Next {
-	drill := step.State
-	drill.EndedAt = step.Now
-	facts := l.facts(step)
-	verdict, reasons := chaos.Judge(facts)
-	drill.Result = result(facts, verdict, reasons)
-	drill.Result.Measured = drill.Rise
-	step.Note("verdict", fmt.Sprintf("%s: %s", verdict, strings.Join(reasons, "; ")), drill.Result)
-	step.Audit("verdict", drill.Result)
-	step.Proof(learn.ProofFrom(*drill, l.Docs())...)
-	drill.Results = append(drill.Results, drill.Result)
-	if drill.Round < max(1, drill.Experiment.Repeat) && drill.Aborted == "" && drill.Residue == "" {
-		again := jenner.Drill{ID: drill.ID, Experiment: drill.Experiment, Round: drill.Round + 1, StartedAt: step.Now, Results: drill.Results}
-		*drill = again
-		return line.Go(jenner.PhasePreflight)
-	}
-	return line.End(jenner.PhaseVerdict)
 }

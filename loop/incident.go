@@ -31,8 +31,9 @@ func Incidents(w *World) *line.Line[jenner.Incident] {
 			{Name: jenner.PhaseEscalated},
 			{Name: jenner.PhaseSuppressed},
 		},
-		Store: w.Store,
-		Now:   w.Now,
+		Store:   w.Store,
+		Now:     w.Now,
+		Refused: w.keepResults,
 		Failed: func(ctx context.Context, step *line.Step[jenner.Incident], err error) line.Next {
 			return w.escalate(ctx, step, err.Error())
 		},

@@ -24,7 +24,7 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 	}
 	renew(step, run)
 	standing := w.look(incident)
-	_, begun, err := w.begun(ctx, run)
+	at, begun, err := w.begun(ctx, run)
 	if err != nil {
 		return line.Next{}, err
 	}
@@ -49,15 +49,31 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 			return w.blind(ctx, step), nil
 		}
 	}
-	stepped, err := w.Stepper.Next(ctx, incident)
+	stepped, err := w.Stepper.NextWith(ctx, incident, step.Result)
 	if err != nil {
 		return line.Next{}, err
 	}
 	step.Now = w.Now()
-	if err := w.acted(ctx, incident); err != nil {
+	if err := w.acted(ctx, incident, at); err != nil {
 		return line.Next{}, err
 	}
 	return w.stepped(ctx, step, stepped), nil
+}
+
+// intend writes the intent of the step that comes next down together with what led to it, where that can be said now.
+func (w *World) intend(ctx context.Context, step *incidentStep) {
+	if intent, ready := w.Stepper.Prepare(ctx, step.State); ready {
+		step.Intent(intent)
+	}
+}
+
+// keepResults writes down what effects came to whose step was not kept.
+func (w *World) keepResults(ctx context.Context, results []jenner.Intent) {
+	for _, result := range results {
+		if err := w.Stepper.Executor.Journal.Finish(context.WithoutCancel(ctx), result); err != nil {
+			w.Logger.Error("the result of an effect cannot be written down; its action will be asked", "intent", result.Key, "error", err)
+		}
+	}
 }
 
 // untouched tells whether no step of the run that has ended changed anything; one may be under way.
@@ -75,6 +91,7 @@ func (w *World) stepped(ctx context.Context, step *incidentStep, stepped act.Ste
 	switch stepped.Move {
 	case act.MoveOn:
 		run.Error = ""
+		w.intend(ctx, step)
 		return line.Go(jenner.PhaseActing)
 	case act.MoveWait:
 		if run.Error != stepped.Note { // a wait that goes on for the same reason says nothing new
@@ -116,12 +133,14 @@ func (w *World) begun(ctx context.Context, run *jenner.Run) (time.Time, bool, er
 	return time.Time{}, false, nil
 }
 
-// acted keeps when the incident's first effect was intended.
-func (w *World) acted(ctx context.Context, incident *jenner.Incident) error {
+// acted keeps when the incident's first effect was intended: at, or, where nothing was intended before this step, in it.
+func (w *World) acted(ctx context.Context, incident *jenner.Incident, at time.Time) (err error) {
 	if !incident.ActedAt.IsZero() {
 		return nil
 	}
-	at, _, err := w.begun(ctx, incident.Run())
+	if at.IsZero() {
+		at, _, err = w.begun(ctx, incident.Run())
+	}
 	incident.ActedAt = at
 	return err
 }
@@ -155,7 +174,7 @@ func (w *World) verify(ctx context.Context, step *incidentStep) (line.Next, erro
 	}
 	renew(step, run)
 	w.look(incident)
-	service, _ := w.Docs().Service(incident.Service)
+	service := w.graph().services[incident.Service]
 	incident.Verification = verify.Verify(ctx, verify.Input{Now: step.Now, Service: service, Alerts: incident.Alerts,
 		ActionEnded: run.EndedAt, Telemetry: w.Telemetry, Steady: w.Steady})
 	if incident.Verification.Outcome != jenner.Passed {

@@ -153,7 +153,7 @@ func (w *World) refused(ctx context.Context, step *incidentStep, decision jenner
 }
 
 // begin opens the run. From here on the runbook is the one in the run, whatever the files say.
-func (w *World) begin(_ context.Context, step *incidentStep) (line.Next, error) {
+func (w *World) begin(ctx context.Context, step *incidentStep) (line.Next, error) {
 	incident := step.State
 	if !step.Joined() || incident.Taking == nil {
 		return line.Go(jenner.PhasePlanned), nil // what was decided in another call was not taken in this one
@@ -164,6 +164,7 @@ func (w *World) begin(_ context.Context, step *incidentStep) (line.Next, error) 
 	incident.Runs = append(incident.Runs, run)
 	step.Ledger(run.Taken...)
 	step.Note("run", "runbook "+run.Runbook.Name+" begins", nil)
+	w.intend(ctx, step)
 	return line.Go(jenner.PhaseActing), nil
 }
 

@@ -73,7 +73,7 @@ func (w *World) remembered(ctx context.Context, step *incidentStep, input *decid
 			return err
 		}
 		input.Proofs = current(proofs, docs)
-		input.Versions = map[string]string{learn.VersionService: jenner.Hash(input.Service), learn.VersionRunbook: input.Version}
+		input.Versions = learn.VersionsNow(docs, input.Service, input.Runbook, input.Cause.Cause)
 	}
 	input.Standing, err = w.standing(ctx, policy, input.Service, input.Runbook, input.Proofs, step.Now)
 	return err
@@ -115,7 +115,7 @@ func touching(surveyed []act.Surveyed, service jenner.Service, target jenner.Tar
 }
 
 // current leaves the experiment out of the versions of those proofs whose experiment is still as it was, so that what
-// remains is what the guard compares: the service and the runbook.
+// remains is what the guard compares: the service, the signatures and the runbook.
 func current(proofs []jenner.Proof, docs *jenner.Documents) []jenner.Proof {
 	hashes := map[string]string{}
 	for _, experiment := range docs.Experiments {
@@ -123,9 +123,9 @@ func current(proofs []jenner.Proof, docs *jenner.Documents) []jenner.Proof {
 	}
 	found := make([]jenner.Proof, 0, len(proofs))
 	for _, proof := range proofs {
-		if hashes[proof.Experiment] == proof.Versions[learn.VersionExperiment] {
+		if hashes[proof.Experiment] == proof.Versions[jenner.VersionExperiment] {
 			proof.Versions = maps.Clone(proof.Versions)
-			delete(proof.Versions, learn.VersionExperiment)
+			delete(proof.Versions, jenner.VersionExperiment)
 		}
 		found = append(found, proof)
 	}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ type Intake struct {
 	world *World
 	line  *line.Line[jenner.Incident]
 	wake  func(line, id string)
+
+	changes <-chan jenner.Alert
+	stop    func() // ends the subscription
 
 	openers chan struct{} // bounds how many incidents are being opened at the same time
 
@@ -50,8 +54,11 @@ const symptomGrace = 5 * time.Second
 func NewIntake(ctx context.Context, w *World, incidents *line.Line[jenner.Incident], wake func(line, id string)) (*Intake, error) {
 	intake := &Intake{world: w, line: incidents, wake: wake, openers: make(chan struct{}, maxOpeners), opening: map[string]bool{}, open: map[string]string{}, closed: map[string]episode{},
 		ended: map[string]ending{}, sick: map[string]string{}}
+	// From now on, and not from when Run begins: an alert in between would have to wait for the look at all of them.
+	intake.changes, intake.stop = w.Board.Subscribe(1024)
 	records, err := w.Records(ctx, IncidentLine, w.Now().Add(-ledgerWindow))
 	if err != nil {
+		intake.stop()
 		return nil, err
 	}
 	for _, record := range records {
@@ -91,8 +98,15 @@ func (in *Intake) keep(record jenner.Record) {
 	if in.open[record.Subject] == record.ID {
 		delete(in.open, record.Subject)
 	}
-	incident, err := incidentOf(record)
-	if err != nil {
+	// Of the whole incident, which may be long, only what is asked for later.
+	var incident struct {
+		Alerts []struct {
+			Fingerprint string    `json:"fingerprint"`
+			StartsAt    time.Time `json:"starts_at"`
+		} `json:"alerts"`
+		SymptomOf string `json:"symptom_of"`
+	}
+	if err := json.Unmarshal(record.State, &incident); err != nil {
 		return
 	}
 	in.ended[record.ID] = ending{record.Updated, record.Subject}
@@ -114,8 +128,7 @@ const maxOpeners = 64
 // Run takes alerts until ctx ends, and returns when the last one is dealt with. Besides the changes it looks at all
 // firing alerts every second, so that none is lost, whatever happened to the message about it.
 func (in *Intake) Run(ctx context.Context) {
-	changes, stop := in.world.Board.Subscribe(1024)
-	defer stop()
+	defer in.stop()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	var taking sync.WaitGroup
@@ -124,7 +137,7 @@ func (in *Intake) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case alert := <-changes:
+		case alert := <-in.changes:
 			in.offer(ctx, alert, &taking)
 		case <-ticker.C:
 			in.forget()

@@ -15,6 +15,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/decide"
 	"github.com/jenner-heal/jenner/detect"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/strict"
@@ -40,6 +41,7 @@ type machine struct {
 	kill     *jenner.Hold // the kill switch
 	blind    bool         // nothing can be seen of the world
 	planned  []jenner.Planned
+	budgets  map[string]float64 // what is left of the error budgets, by service
 	pages    []string
 	timeline []entry
 	program  *program
@@ -65,7 +67,7 @@ const (
 var errDead = errors.New("this program is dead")
 
 func newMachine(t *testing.T) *machine {
-	m := &machine{t: t, world: sim.NewWorld(t.Name(), time.Now), dir: t.TempDir(), docs: &jenner.Documents{}}
+	m := &machine{t: t, world: sim.NewWorld(t.Name(), time.Now), dir: t.TempDir(), docs: &jenner.Documents{}, budgets: map[string]float64{}}
 	t.Cleanup(m.world.Close)
 	return m
 }
@@ -73,19 +75,19 @@ func newMachine(t *testing.T) *machine {
 // program is one start of Jenner, put together as package app does it.
 type program struct {
 	*machine
-	store     *sqlite.Store
-	disk      *disk
-	telemetry *sim.Telemetry
-	engine    *detect.Engine
-	executor  *act.Executor
-	loop      *loop.World
-	lab       *loop.Lab
-	drills    *line.Line[jenner.Drill]
-	runner    *line.Runner
-	intake    *loop.Intake
-	ctx       context.Context
-	cancel    context.CancelFunc
-	running   sync.WaitGroup
+	store               *sqlite.Store
+	disk                *disk
+	telemetry           *sim.Telemetry
+	engine              *detect.Engine
+	executor            *act.Executor
+	loop                *loop.World
+	lab                 *loop.Lab
+	drills              *line.Line[jenner.Drill]
+	runner, drillRunner *line.Runner
+	intake              *loop.Intake
+	ctx                 context.Context
+	cancel              context.CancelFunc
+	running             sync.WaitGroup
 
 	holdMu sync.Mutex
 	holds  []jenner.Hold // those of drills; they do not outlive the program
@@ -120,7 +122,7 @@ func (m *machine) boot() {
 	incidents.Committed = p.committed
 	p.drills = loop.Drills(p.lab)
 	p.drills.Committed = p.committed
-	p.runner = line.NewRunner(4, p.loop.Logger, incidents, p.drills)
+	p.runner, p.drillRunner = line.NewRunner(4, p.loop.Logger, incidents), line.NewRunner(4, p.loop.Logger, p.drills)
 	if p.intake, err = loop.NewIntake(p.ctx, p.loop, incidents, func(line, id string) { p.runner.Wake(p.ctx, line, id) }); err != nil {
 		m.t.Fatal(err)
 	}
@@ -135,6 +137,7 @@ func (m *machine) boot() {
 	p.running.Go(func() { p.engine.Run(p.ctx) })
 	p.running.Go(func() { p.intake.Run(p.ctx) })
 	p.running.Go(func() { p.runner.Run(p.ctx) })
+	p.running.Go(func() { p.drillRunner.Run(p.ctx) })
 }
 
 func (p *program) build() {
@@ -174,16 +177,41 @@ func (p *program) build() {
 			return p.notify(ctx, "", notify.Message{Title: title})
 		}}
 	}}
+	p.loop.Budgets = p.budgetsOf
 	journal, err := chaos.OpenJournal(filepath.Join(p.dir, "faults"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.lab = &loop.Lab{World: p.loop, Hold: p.hold, Release: p.release, Injector: &chaos.Injector{Journal: journal, Now: time.Now,
+	p.lab = &loop.Lab{World: p.loop, Hold: p.hold, Release: p.release, Ask: p.ask, Injector: &chaos.Injector{Journal: journal, Now: time.Now,
 		Held: func() (jenner.Hold, bool) { return p.held("") },
 		Build: func(name, kind string, params jenner.Params) (string, chaos.Fault, error) {
 			entry, err := names.Fault(name, kind)
 			return decoded(entry, params, err)
 		}}}
+}
+
+// budgetsOf gives the budgets of a service's SLOs; those of a service that no story speaks of are not known.
+func (p *program) budgetsOf(_ context.Context, service jenner.Service) []decide.Budget {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var budgets []decide.Budget
+	for _, slo := range service.SLOs {
+		left, known := p.budgets[service.Name]
+		budgets = append(budgets, decide.Budget{SLO: slo.Name, Left: left, Known: known, Why: "nobody has measured it"})
+	}
+	return budgets
+}
+
+// ask answers a question of the kind knob: `ask: {knob: {knob: "flag:rows"}}`.
+func (p *program) ask(_ context.Context, service jenner.Service, ask jenner.Ask) (string, error) {
+	var knob string
+	if err := json.Unmarshal(ask.Params["knob"], &knob); err != nil || ask.Kind != "knob" {
+		return "", fmt.Errorf("nobody can ask %s %s: %w", ask.Kind, ask.Params, err)
+	}
+	if answer := p.world.Knob(service.Name, knob); answer != "" {
+		return answer, nil
+	}
+	return "", fmt.Errorf("nobody knows %s", knob)
 }
 
 func decoded[T any](entry catalog.Entry[T], params jenner.Params, err error) (string, T, error) {
@@ -323,7 +351,7 @@ func (p *program) drill(experiment string) error {
 			if err := p.drills.Create(p.ctx, drill.ID, one.Service, drill); err != nil {
 				return err
 			}
-			p.runner.Wake(p.ctx, loop.DrillLine, drill.ID)
+			p.drillRunner.Wake(p.ctx, loop.DrillLine, drill.ID)
 			return nil
 		}
 	}

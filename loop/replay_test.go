@@ -14,6 +14,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/learn"
 	"github.com/jenner-heal/jenner/loop"
 )
 
@@ -272,7 +273,7 @@ func TestReplayKnowsNothingOfLater(t *testing.T) {
 		}
 		proved := func(when time.Time) []jenner.Proof {
 			return []jenner.Proof{{Service: "checkout", Runbook: "restart", Verdict: jenner.VerdictProven, At: when, Drill: "d-0",
-				Versions: map[string]string{"service": jenner.Hash(m.docs.Services[0]), "runbook": jenner.Hash(book)}}}
+				Versions: learn.VersionsNow(m.docs, m.docs.Services[0], book, "crashed")}}
 		}
 		proof := changed(m.docs, func(_ *jenner.Documents, policy *jenner.Policy) { policy.RequiresProof = jenner.Duration(time.Hour) })
 		for name, c := range map[string]struct {

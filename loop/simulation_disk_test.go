@@ -117,8 +117,16 @@ func (d *simDisk) Commit(ctx context.Context, change jenner.Change) error {
 	d.slow(ctx)
 	return d.use("commit "+record.ID, func() error { return d.kept.Commit(ctx, change) }, func() {
 		d.program.note("commit %s %s %s v%d %08x", record.ID, record.Subject, record.Phase, record.Version, crc32.Checksum(record.State, table))
+		for _, intent := range change.Results {
+			d.program.note("  result %s %s %s%s", intent.Key, intent.State, intent.Summary, intent.Error)
+			d.program.law.finished(intent)
+		}
 		for _, entry := range change.Timeline {
 			d.program.note("  %s %s", entry.Kind, entry.Text)
+		}
+		for _, intent := range change.Intents {
+			d.program.note("  intent %s %s %s/%s", intent.Key, intent.Action, intent.Service, intent.Target.Name)
+			d.program.law.begun(intent)
 		}
 		d.program.law.committed(change)
 	})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,8 @@ import (
 // TestStories tells every story of testdata/*.txtar. A story is a fake world, the files that people wrote for it, what
 // happens when, and what must come of it. Its parts:
 //
-//	world      one service a line, with what it needs; `partner external` marks a third party's
+//	world      one service a line, with what it needs; `partner external` marks a third party's, and `fleet of a, b` is
+//	           one service that has several targets and needs them all
 //	files      documents, besides those of testdata/common.yaml; one of the same name takes the other one's place
 //	events     `5s kill checkout`: what happens how long after the start; `end` ends the story. Instead of a time,
 //	           `on PHASE` is the first moment at which an incident or drill stands in that phase
@@ -116,6 +118,11 @@ func (s *story) machine(t *testing.T, common *jenner.Documents) *machine {
 		name, rest, _ := strings.Cut(text, " ")
 		external := rest == "external"
 		var needs, on []string
+		replicas, fleet := strings.CutPrefix(rest, "of ")
+		if fleet {
+			services = append(services, m.fleet(name, strings.Split(replicas, ", ")))
+			continue
+		}
 		if rest = strings.TrimPrefix(rest, "needs "); rest != "" && !external {
 			needs = strings.Split(rest, ", ")
 		}
@@ -132,6 +139,18 @@ func (s *story) machine(t *testing.T, common *jenner.Documents) *machine {
 	}
 	m.docs.Services = merged(services, s.docs.Services, func(d jenner.Service) string { return d.Name })
 	return m
+}
+
+// fleet is a service with several targets, which are seen only through it.
+func (m *machine) fleet(name string, replicas []string) jenner.Service {
+	service := jenner.Service{Name: name, Tier: 1, Probes: []jenner.Probe{{Name: "ready", Kind: "answer", Every: jenner.Duration(250 * time.Millisecond),
+		Params: jenner.Params{"world": jenner.Raw(m.t.Name())}}}}
+	for _, replica := range replicas {
+		m.world.Add(replica)
+		service.Targets = append(service.Targets, m.world.Target(replica))
+	}
+	m.world.Add(name, replicas...)
+	return service
 }
 
 func lines(text string) []string {
@@ -221,6 +240,12 @@ func (m *machine) happen(words []string) {
 		m.own(arg(1), arg(2))
 	case "plan": // EFFECT SERVICE for how long
 		err = m.plan(arg(1), arg(2), arg(3))
+	case "number": // the answer to a question in PromQL that is one word; none where there is no second one
+		err = m.number(arg(1), arg(2))
+	case "budget": // what is left of the error budget of a service
+		m.mu.Lock()
+		m.budgets[arg(1)], err = strconv.ParseFloat(arg(2), 64)
+		m.mu.Unlock()
 	case "crash":
 		m.program.crash()
 	case "boot":
@@ -234,6 +259,16 @@ func (m *machine) happen(words []string) {
 	if err != nil {
 		m.t.Fatalf("%v: %v", words, err)
 	}
+}
+
+func (m *machine) number(promql, value string) error {
+	if value == "" {
+		m.world.NoAnswer(promql)
+		return nil
+	}
+	number, err := strconv.ParseFloat(value, 64)
+	m.world.SetAnswer(promql, number)
+	return err
 }
 
 // vote says a person's word on the last request of every incident, also where it has been answered already.

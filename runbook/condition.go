@@ -48,7 +48,8 @@ const (
 
 // Compile reads a condition. The names of steps become variables with the fields passed, failed, skipped and output;
 // steps["NAME"] is the same for names that are no identifiers. probe(NAME) and probe(SERVICE, NAME) give an object with
-// status, passing, failing, slow, passing_for and failing_for. The error names the expression and the position.
+// status, passing, failing, slow, passing_for and failing_for; metric(PROMQL) gives the one number that the question has now.
+// The error names the expression and the position.
 func Compile(expr string, steps []string) (*Condition, error) {
 	if strings.TrimSpace(expr) == "" {
 		return nil, errors.New("the condition is empty; leave the key out where there is none")
@@ -80,13 +81,14 @@ func Compile(expr string, steps []string) (*Condition, error) {
 func (c *Condition) String() string { return c.expr }
 
 // Eval holds the condition against the world. A step that has not ended has none of the outcomes. A probe whose state
-// is unknown or stale has none of the states and both its durations are zero. The error names the expression.
+// is unknown or stale has none of the states and both its durations are zero. A metric that has no number, or several, is
+// an error. The error names the expression.
 func (c *Condition) Eval(env Env) (bool, error) {
 	vars, err := c.variables(env)
 	if err != nil {
 		return false, fmt.Errorf("condition %#q: %w", c.expr, err)
 	}
-	activation, err := cel.FunctionVars(vars, map[string]cel.LateBoundFunction{"probe": probeFunction(env)})
+	activation, err := cel.FunctionVars(vars, map[string]cel.LateBoundFunction{"probe": probeFunction(env), "metric": metricFunction(env)})
 	if err != nil {
 		return false, fmt.Errorf("condition %#q: %w", c.expr, err)
 	}

@@ -43,6 +43,7 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
+		cel.CrossTypeNumericComparisons(true), // metric("up") < 1, as people write it
 		ext.NativeTypes(reflect.TypeFor[stepObject](), reflect.TypeFor[probeObject](), ext.ParseStructTags(true)),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 		cel.Variable("steps", cel.MapType(cel.StringType, stepType)),
@@ -50,6 +51,8 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 			cel.Overload("probe_name", []*cel.Type{cel.StringType}, probeType, cel.LateFunctionBinding()),
 			cel.Overload("probe_service_name", []*cel.Type{cel.StringType, cel.StringType}, probeType,
 				cel.LateFunctionBinding())),
+		cel.Function("metric",
+			cel.Overload("metric_promql", []*cel.Type{cel.StringType}, cel.DoubleType, cel.LateFunctionBinding())),
 	)
 })
 

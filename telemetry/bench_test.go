@@ -29,12 +29,12 @@ func BenchmarkScrape(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		at = at.Add(time.Millisecond) // two scrapes of one millisecond would be duplicates
-		kind, err := one.fetch(b.Context())
+		samples, err := one.ask(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}
 		err = store.transact(func(app storage.AppenderV2) (bool, error) {
-			return true, one.appendPage(app, kind, at, time.Millisecond)
+			return true, one.appendRound(app, samples, at, time.Millisecond)
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -47,7 +47,7 @@ func BenchmarkScrape(b *testing.B) {
 
 func sourceForBench(store *Store, p *page) *source {
 	scraper := NewScraper(ScraperOptions{Store: store})
-	one := scraper.start(sourceID{service: "checkout", url: p.url, instance: p.instance, every: time.Hour}, nil)
+	one := scraper.start(sourceID{service: "checkout", url: p.url, instance: p.instance, every: time.Hour}, origin{}, nil)
 	one.stop() // ends before its first scrape: the benchmark scrapes itself
 	<-one.done
 	return one

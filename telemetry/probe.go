@@ -39,6 +39,9 @@ type ProbeCall struct {
 type Result struct {
 	Outcome Outcome
 	Message string // why, where it is not OK
+	// Answer is what the question was answered with, for those who want more than whether it is OK: a count of rows, a
+	// checksum. Empty where the probe gives none. It is not stored with the probe's state.
+	Answer string
 }
 
 // Outcome is what one answer means.

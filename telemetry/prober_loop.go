@@ -194,7 +194,7 @@ func (l *probeLoop) safely(ctx context.Context) (result Result) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			l.logger.Error("the probe panicked", "reason", reason, "stack", string(debug.Stack()))
-			result = Result{Unknown, fmt.Sprintf("the probe panicked: %v", reason)}
+			result = Result{Outcome: Unknown, Message: fmt.Sprintf("the probe panicked: %v", reason)}
 		}
 	}()
 	return l.probe.Probe(ctx, l.call())
@@ -203,7 +203,7 @@ func (l *probeLoop) safely(ctx context.Context) (result Result) {
 // inTime makes a right answer that came too late a failed one.
 func inTime(ctx context.Context, result Result, timeout time.Duration) Result {
 	if result.Outcome == OK && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return Result{Failed, fmt.Sprintf("answered later than the timeout of %s", timeout)}
+		return Result{Outcome: Failed, Message: fmt.Sprintf("answered later than the timeout of %s", timeout)}
 	}
 	return result
 }

@@ -138,7 +138,7 @@ func TestProberStateAndSeries(t *testing.T) {
 		d := newDesk(map[string]script{"ready": func(_ context.Context, n int) Result {
 			time.Sleep(40 * time.Millisecond) // synctest: how long the service takes
 			if n == 3 || n == 4 {
-				return Result{Failed, fmt.Sprintf("reason %d", n)}
+				return Result{Outcome: Failed, Message: fmt.Sprintf("reason %d", n)}
 			}
 			return Result{Outcome: OK}
 		}})
@@ -220,7 +220,7 @@ func TestProberAnswers(t *testing.T) {
 		{"a right answer that comes too late", ignoring(600*time.Millisecond, Result{Outcome: OK}), jenner.ProbeFailing, "later than the timeout of 500ms"},
 		{"a slow service", ignoring(300*time.Millisecond, Result{Outcome: OK}), jenner.ProbeSlow, ""},
 		{"a probe that never comes back", firstThen(Result{Outcome: OK}, ignoring(time.Hour, Result{Outcome: OK})), jenner.ProbeUnknown, "no answer for 1.5s"},
-		{"a question that can no longer be asked", firstThen(Result{Outcome: OK}, always(Result{Unknown, "no file descriptors"})), jenner.ProbeUnknown, "no file descriptors"},
+		{"a question that can no longer be asked", firstThen(Result{Outcome: OK}, always(Result{Outcome: Unknown, Message: "no file descriptors"})), jenner.ProbeUnknown, "no file descriptors"},
 		{"an outcome nobody knows", always(Result{Outcome: "maybe"}), jenner.ProbeUnknown, ""},
 		{"a probe that panics", func(context.Context, int) Result { panic("nil map") }, jenner.ProbeUnknown, "panicked: nil map"},
 	} {
@@ -258,7 +258,7 @@ func TestProberUnknownBreaksTheRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(map[string]script{"ready": func(_ context.Context, n int) Result {
 			if n == 3 {
-				return Result{Unknown, "no file descriptors"}
+				return Result{Outcome: Unknown, Message: "no file descriptors"}
 			}
 			return Result{Outcome: OK}
 		}})
@@ -334,11 +334,11 @@ func TestProberAlive(t *testing.T) {
 			"ready": always(Result{Outcome: OK}),
 			"main": func(_ context.Context, n int) Result {
 				if n == 3 {
-					return Result{Failed, "pid 4711 is gone"}
+					return Result{Outcome: Failed, Message: "pid 4711 is gone"}
 				}
 				return Result{Outcome: OK}
 			},
-			"helper": always(Result{Failed, "no pidfile"}),
+			"helper": always(Result{Outcome: Failed, Message: "no pidfile"}),
 		})
 		defer d.Close()
 		services := checkout(every("ready", 200*time.Millisecond))
@@ -408,7 +408,7 @@ func TestProberWatcher(t *testing.T) {
 		gone := false
 		probe.script = func(context.Context, int) Result {
 			if gone {
-				return Result{Failed, "gone"}
+				return Result{Outcome: Failed, Message: "gone"}
 			}
 			return Result{Outcome: OK}
 		}

@@ -15,13 +15,13 @@ func ResultOf(ctx context.Context, err error) Result {
 	case err == nil:
 		return Result{Outcome: OK}
 	case errors.Is(ctx.Err(), context.Canceled):
-		return Result{Unknown, "the question was taken back"}
+		return Result{Outcome: Unknown, Message: "the question was taken back"}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return Result{Failed, fmt.Sprintf("no answer in time: %v", err)}
+		return Result{Outcome: Failed, Message: fmt.Sprintf("no answer in time: %v", err)}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM),
 		errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return Result{Unknown, fmt.Sprintf("could not ask: %v", err)}
+		return Result{Outcome: Unknown, Message: fmt.Sprintf("could not ask: %v", err)}
 	default:
-		return Result{Failed, err.Error()}
+		return Result{Outcome: Failed, Message: err.Error()}
 	}
 }

@@ -27,10 +27,14 @@ const (
 type ScraperOptions struct {
 	Store     *Store
 	BodyLimit int64 // bytes of one page; DefaultBodyLimit where zero. A longer page is a failed scrape.
-	Logger    *slog.Logger
+	// Build makes the source that a service's document names by its key. Without it there are pages only. It is called at
+	// every Set and must touch nothing.
+	Build  func(service jenner.Service, metrics jenner.MetricsSource) (Source, error)
+	Logger *slog.Logger
 }
 
-// Scraper fetches the metrics pages of services into a Store. It is safe for concurrent use.
+// Scraper fetches the metrics pages of services, and the numbers of their other sources, into a Store. It is safe for
+// concurrent use.
 //
 // The pages are read with Prometheus' parser, but the loop is Jenner's own, for four reasons. Prometheus' scrape
 // manager resolves the machine's full name by DNS whenever its configuration changes, so a reload hangs in the very
@@ -50,7 +54,14 @@ type Scraper struct {
 // sourceID is the content of a source: one whose content stays the same is kept at a reload.
 type sourceID struct {
 	service, url, instance string
+	kind, content          string // of a provider's source, in place of the url; content is what the files say of it
 	every                  time.Duration
+}
+
+// origin is where a source's numbers come from, beside what its id tells.
+type origin struct {
+	service jenner.Service
+	from    Source // nil for a page
 }
 
 // NewScraper makes a scraper that fetches nothing yet.
@@ -76,7 +87,7 @@ func NewScraper(opts ScraperOptions) *Scraper {
 // the page, end at once instead of after the lookback. Samples of a page that bear the names of these two are dropped and
 // counted (see Store.Dropped).
 func (s *Scraper) Set(services []jenner.Service) error {
-	wanted, slowest, err := sourcesOf(services)
+	wanted, slowest, err := s.sourcesOf(services)
 	s.opts.Store.suit(slowest)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,32 +97,36 @@ func (s *Scraper) Set(services []jenner.Service) error {
 	// ended tells of each series name whose it was, for the next owner must not write before the last has ended.
 	ended := map[[2]string]<-chan struct{}{}
 	for id, one := range s.sources {
-		if !wanted[id] {
+		if _, stays := wanted[id]; !stays {
 			one.stop()
 			ended[[2]string{id.service, id.instance}] = one.done
 			delete(s.sources, id)
 		}
 	}
-	for id := range wanted {
+	for id, of := range wanted {
 		if s.sources[id] == nil {
-			s.sources[id] = s.start(id, ended[[2]string{id.service, id.instance}])
+			s.sources[id] = s.start(id, of, ended[[2]string{id.service, id.instance}])
 		}
 	}
 	return err
 }
 
-func (s *Scraper) start(id sourceID, after <-chan struct{}) *source {
+func (s *Scraper) start(id sourceID, of origin, after <-chan struct{}) *source {
 	ctx, stop := context.WithCancel(context.Background())
 	one := &source{
-		id: id, store: s.opts.Store, limit: s.opts.BodyLimit,
+		id: id, store: s.opts.Store, limit: s.opts.BodyLimit, service: of.service, from: of.from,
 		logger: s.opts.Logger.With("service", id.service, "url", id.url),
 		stop:   stop, done: make(chan struct{}), series: map[string]*scraped{},
-		client: &http.Client{Transport: &http.Transport{
+	}
+	if of.from != nil {
+		one.logger = s.opts.Logger.With("service", id.service, "source", id.kind, "instance", id.instance)
+	} else {
+		one.client = &http.Client{Transport: &http.Transport{
 			DialContext: (&net.Dialer{}).DialContext,
 			// One connection that is kept: a scrape asks for numbers and does not test connecting, as a probe does.
 			MaxIdleConnsPerHost: 1,
 			DisableCompression:  true, // costs more than it saves on one machine
-		}},
+		}}
 	}
 	one.ownSeries()
 	s.running.Go(func() { one.run(ctx, after) })
@@ -130,39 +145,60 @@ func (s *Scraper) Close() {
 	s.running.Wait()
 }
 
-// sourcesOf are the sources that can be scraped, and the slowest period of anything that writes series.
-func sourcesOf(services []jenner.Service) (wanted map[sourceID]bool, slowest time.Duration, err error) {
-	wanted = map[sourceID]bool{}
+// sourcesOf are the sources that can be asked, and the slowest period of anything that writes series.
+func (s *Scraper) sourcesOf(services []jenner.Service) (wanted map[sourceID]origin, slowest time.Duration, err error) {
+	wanted = map[sourceID]origin{}
 	var wrong []error
 	for _, service := range services {
 		for _, probe := range service.Probes {
 			slowest = max(slowest, probe.Every.Or(DefaultEvery))
 		}
-		hosts, urls := map[string]bool{}, map[string]bool{}
+		instances, seen := map[string]bool{}, map[string]bool{}
 		for _, metrics := range service.Metrics {
-			page, err := url.Parse(metrics.Scrape)
-			if err == nil && (page.Scheme != "http" && page.Scheme != "https" || page.Host == "") {
-				err = errors.New("write http://HOST:PORT/PATH")
-			}
-			if err == nil && urls[metrics.Scrape] {
+			id, of, more, err := s.sourceOf(service, metrics)
+			if content := id.url + id.content; err == nil && seen[content] {
 				err = errors.New("it stands there twice; remove one")
+			} else {
+				seen[content] = true
 			}
 			if err != nil {
-				wrong = append(wrong, fmt.Errorf("service %s: metrics source %q: %w", service.Name, metrics.Scrape, err))
+				wrong = append(wrong, fmt.Errorf("service %s: metrics source %q: %w", service.Name, metrics.Scrape+metrics.Kind, err))
 				continue
 			}
-			urls[metrics.Scrape] = true
-			instance := hostPort(page)
-			if hosts[instance] {
-				instance += page.RequestURI() // else both sources would write the same series `up`
+			if instances[id.instance] {
+				id.instance += more // else both sources would write the same series `up`
 			}
-			hosts[instance] = true
-			every := metrics.Every.Or(DefaultEvery)
-			slowest = max(slowest, every)
-			wanted[sourceID{service.Name, metrics.Scrape, instance, every}] = true
+			instances[id.instance] = true
+			slowest = max(slowest, id.every)
+			wanted[id] = of
 		}
 	}
 	return wanted, slowest, errors.Join(wrong...)
+}
+
+// sourceOf is one source. more is what tells its instance from another one at the same place.
+func (s *Scraper) sourceOf(service jenner.Service, metrics jenner.MetricsSource) (id sourceID, of origin, more string, err error) {
+	id = sourceID{service: service.Name, every: metrics.Every.Or(DefaultEvery)}
+	switch {
+	case metrics.Kind != "" && metrics.Scrape == "":
+		id.kind = metrics.Kind
+		// Its settings may name targets, whatever the key under which they do.
+		id.content = jenner.Hash([]any{metrics.Kind, metrics.Params, service.Targets})
+		of.service = service
+		of.from, id.instance, err = s.build(service, metrics)
+		return id, of, "/" + metrics.Kind + "-" + id.content[:min(8, len(id.content))], err
+	case metrics.Scrape == "" || metrics.Kind != "":
+		return id, of, "", errNoSource
+	}
+	page, err := url.Parse(metrics.Scrape)
+	if err == nil && (page.Scheme != "http" && page.Scheme != "https" || page.Host == "") {
+		err = errors.New("write http://HOST:PORT/PATH")
+	}
+	if err != nil {
+		return id, of, "", err
+	}
+	id.url, id.instance = metrics.Scrape, hostPort(page)
+	return id, of, page.RequestURI(), nil
 }
 
 func hostPort(page *url.URL) string {
@@ -176,7 +212,7 @@ func hostPort(page *url.URL) string {
 // run scrapes until ctx ends. after is closed when the source that wrote the same series before has ended, or nil.
 func (s *source) run(ctx context.Context, after <-chan struct{}) {
 	defer close(s.done)
-	defer s.client.CloseIdleConnections()
+	defer s.letGo()
 	if after != nil {
 		<-after
 	}

@@ -49,7 +49,10 @@ func FuzzPage(f *testing.F) {
 			one.body.Reset()
 			one.body.Write(text)
 			err := store.transact(func(app storage.AppenderV2) (bool, error) {
-				err := one.appendPage(app, kind, at, time.Millisecond)
+				page := func(app storage.AppenderV2, at time.Time, newest map[storage.SeriesRef]int64) error {
+					return one.appendPage(app, kind, at, newest)
+				}
+				err := one.appendRound(app, page, at, time.Millisecond)
 				return err == nil, err
 			})
 			if err != nil {

@@ -24,15 +24,17 @@ import (
 // exemplars and units are not used here.
 const acceptPage = "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"
 
-// source is one page that is scraped again and again, by one goroutine.
+// source is one page, or one provider's source, that is asked again and again, by one goroutine.
 type source struct {
-	id     sourceID
-	store  *Store
-	limit  int64
-	logger *slog.Logger
-	client *http.Client
-	stop   context.CancelFunc
-	done   chan struct{}
+	id      sourceID
+	store   *Store
+	logger  *slog.Logger
+	stop    context.CancelFunc
+	done    chan struct{}
+	service jenner.Service
+	from    Source       // a provider's source; nil for a page
+	client  *http.Client // of a page
+	limit   int64
 
 	body    bytes.Buffer
 	symbols *labels.SymbolTable
@@ -59,11 +61,25 @@ func (s *source) ownSeries() {
 	s.up, s.took = own("up"), own("scrape_duration_seconds")
 }
 
-// scrape fetches the page once and writes what came of it.
+// appender writes the samples of one round. After an error nothing of the round is worth believing.
+type appender func(app storage.AppenderV2, at time.Time, newest map[storage.SeriesRef]int64) error
+
+// ask gets the numbers once and gives what writes them.
+func (s *source) ask(ctx context.Context) (appender, error) {
+	if s.from != nil {
+		return s.collect(ctx)
+	}
+	contentType, err := s.fetch(ctx)
+	return func(app storage.AppenderV2, at time.Time, newest map[storage.SeriesRef]int64) error {
+		return s.appendPage(app, contentType, at, newest)
+	}, err
+}
+
+// scrape asks once and writes what came of it.
 func (s *source) scrape(ctx context.Context) {
 	start := time.Now()
 	limited, cancel := context.WithTimeout(ctx, min(s.id.every, maxScrapeTimeout))
-	contentType, err := s.fetch(limited)
+	samples, err := s.ask(limited)
 	cancel()
 	if ctx.Err() != nil {
 		return // the source is being removed: how the request ended says nothing about the service
@@ -71,7 +87,7 @@ func (s *source) scrape(ctx context.Context) {
 	took, at := time.Since(start), s.next(start)
 	if err == nil {
 		err = s.store.transact(func(app storage.AppenderV2) (bool, error) {
-			err := s.appendPage(app, contentType, at, took)
+			err := s.appendRound(app, samples, at, took)
 			return err == nil, err
 		})
 	}
@@ -99,10 +115,10 @@ func later(at, last time.Time) time.Time {
 // tell logs when scraping begins to fail and when it works again.
 func (s *source) tell(err error) {
 	if err != nil && !s.failing {
-		s.logger.Warn("the metrics page cannot be scraped", "err", err)
+		s.logger.Warn("the metrics source cannot be asked", "err", err)
 	}
 	if err == nil && s.failing {
-		s.logger.Info("the metrics page can be scraped again")
+		s.logger.Info("the metrics source can be asked again")
 	}
 	s.failing = err != nil
 }
@@ -134,20 +150,28 @@ func (s *source) fetch(ctx context.Context) (contentType string, err error) {
 	return response.Header.Get("Content-Type"), nil
 }
 
-// appendPage writes every sample of the page, ends the series that are gone from it, and says that all is up. After an
-// error nothing of the page is worth believing; the caller takes all of it back.
-func (s *source) appendPage(app storage.AppenderV2, contentType string, at time.Time, took time.Duration) error {
+// appendRound writes every sample of a round, ends the series that were not in it, and says that all is up. After an
+// error nothing of it is worth believing; the caller takes all of it back.
+func (s *source) appendRound(app storage.AppenderV2, samples appender, at time.Time, took time.Duration) error {
+	s.round++
+	newest := make(map[storage.SeriesRef]int64, len(s.series))
+	if err := samples(app, at, newest); err != nil {
+		return err
+	}
+	return errors.Join(s.endVanished(app, at, newest), s.appendOwn(app, at, took, 1, newest))
+}
+
+// appendPage writes every sample of the page.
+func (s *source) appendPage(app storage.AppenderV2, contentType string, at time.Time, newest map[storage.SeriesRef]int64) error {
 	parser, err := textparse.New(s.body.Bytes(), contentType, s.symbols,
 		textparse.ParserOptions{FallbackContentType: "text/plain"})
 	if parser == nil {
 		return fmt.Errorf("GET %s: %w", s.id.url, err)
 	}
-	s.round++
-	newest := make(map[storage.SeriesRef]int64, len(s.series))
 	for {
 		entry, err := parser.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("GET %s: %w", s.id.url, err)
@@ -168,7 +192,6 @@ func (s *source) appendPage(app storage.AppenderV2, contentType string, at time.
 			return err
 		}
 	}
-	return errors.Join(s.endVanished(app, at, newest), s.appendOwn(app, at, took, 1, newest))
 }
 
 // known is the series of that line, from the last scrape or made from the parser's labels.

@@ -44,7 +44,7 @@ process and no fault behind. Exit code 0 only if every verdict is as expected.`,
 			if err != nil {
 				return err
 			}
-			return report(results.results, results.experiments, falseActions, asJSON, cmd.OutOrStdout())
+			return showResults(results.results, results.experiments, nil, falseActions, asJSON, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")

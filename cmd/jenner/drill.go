@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +21,7 @@ import (
 )
 
 func drillCommand(set *settings) *cobra.Command {
-	var configs []string
-	var asJSON, approve bool
-	var baseline time.Duration
+	var d drilling
 	cmd := &cobra.Command{
 		Use:   "drill FILE...",
 		Short: "Break a service on purpose and see whether Jenner heals it",
@@ -31,23 +32,43 @@ kill -9 included.
 Verdicts: PROVEN and PROVEN_SLOW: the expected runbook healed it. NOT_NEEDED: it heals by itself. NOT_REMEDIATED,
 HARMFUL, NO_EFFECT, INCONCLUSIVE, ABORTED, RESIDUE: see docs/concepts.md.
 
+On a terminal the last line moves and says what is waited for. --report writes what was seen to a file, whose ending says
+the form: .html is one page with charts of the service's numbers, which needs nothing but itself; .xml is JUnit XML, a suite
+for each experiment and a case for each round; .json is everything.
+
 A policy that asks people first asks in a drill as well; --approve answers beforehand, in your name.
 
 Exit code 0 only where every experiment came out PROVEN, or as its expect_verdict says.`,
-		Example: "  jenner drill examples/shop/jenner/experiments.yaml --config examples/shop/jenner",
-		Args:    atLeastOne("file"),
+		Example: "  jenner drill examples/shop/jenner/experiments.yaml --config examples/shop/jenner\n" +
+			"  jenner drill drills.yaml --report drills.html --report junit.xml",
+		Args: atLeastOne("file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return drill(cmd.Context(), set, args, configs, baseline, approve, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := drillForms.check(d.reports); err != nil {
+				return err
+			}
+			show := newDrillView(cmd.ErrOrStderr())
+			defer show.close()
+			return d.run(cmd.Context(), set, args, cmd.OutOrStdout(), show)
 		},
 	}
-	cmd.Flags().StringSliceVar(&configs, "config", nil, "folder that describes the services; that of the first FILE where not said")
-	cmd.Flags().BoolVar(&approve, "approve", false, "agree beforehand, in your name, to the runbooks that the experiments expect")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the table")
-	cmd.Flags().DurationVar(&baseline, "baseline", 10*time.Second, "how long the steady state is learned before the first drill")
+	cmd.Flags().StringSliceVar(&d.configs, "config", nil, "folder that describes the services; that of the first FILE where not said")
+	cmd.Flags().BoolVar(&d.approve, "approve", false, "agree beforehand, in your name, to the runbooks that the experiments expect")
+	cmd.Flags().BoolVar(&d.asJSON, "json", false, "print one JSON object instead of the table")
+	cmd.Flags().DurationVar(&d.baseline, "baseline", 10*time.Second, "how long the steady state is learned before the first drill")
+	cmd.Flags().StringArrayVar(&d.reports, "report", nil, "write a report to this file; .html, .xml (JUnit) or .json. May be given several times")
+	_ = cmd.MarkFlagFilename("report", "html", "xml", "json") // fails only where there is no such flag
 	return cmd
 }
 
-func drill(ctx context.Context, set *settings, files, configs []string, baseline time.Duration, approve, asJSON bool, out, progress io.Writer) error {
+// drilling are the flags of jenner drill.
+type drilling struct {
+	configs, reports []string
+	asJSON, approve  bool
+	baseline         time.Duration
+}
+
+func (d *drilling) run(ctx context.Context, set *settings, files []string, out io.Writer, show *drillView) error {
+	configs := d.configs
 	if len(configs) == 0 {
 		configs = []string{filepath.Dir(files[0])}
 	}
@@ -55,18 +76,19 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 	if err != nil {
 		return err
 	}
-	if len(wanted.Documents.Experiments) == 0 {
+	experiments := wanted.Documents.Experiments
+	if len(experiments) == 0 {
 		return usage("there is no experiment in %v", files)
 	}
-	logger := set.logger(slog.LevelError)
-	fallback, err := fallbacks(set.data)
+	logger := set.loggerTo(show, slog.LevelError)
+	fallback, err := fallbacksTo(show, set.data)
 	if err != nil {
 		return err
 	}
 	bench := newBench()
-	bench.onEntry = func(change jenner.Change) { say(progress, change) }
+	bench.onEntry = show.entry
 	a, err := app.New(app.Options{Config: union(configs, files), Data: set.data, Catalog: providers, Logger: logger,
-		Fallback: fallback, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, OnChange: bench.hear})
+		Fallback: fallback, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: d.baseline, OnChange: bench.hear})
 	if err != nil {
 		return err
 	}
@@ -78,26 +100,47 @@ func drill(ctx context.Context, set *settings, files, configs []string, baseline
 			logger.Error("not everything could be put in order", "error", err)
 		}
 	}()
-	fmt.Fprintf(progress, "learning what steady means for %s\n", baseline)
-	if err := bench.steady(ctx, a, baseline+20*time.Second); err != nil {
+	fmt.Fprintf(show, "learning what steady means for %s\n", d.baseline)
+	show.waiting("learning what steady means")
+	if err := bench.steady(ctx, a, d.baseline+20*time.Second); err != nil {
 		return err
 	}
-	if approve {
-		if err := agree(ctx, a, wanted.Documents.Experiments, progress); err != nil {
+	if d.approve {
+		if err := agree(ctx, a, experiments, show); err != nil {
 			return err
 		}
 	}
-	results, err := bench.runAll(ctx, a, wanted.Documents.Experiments)
+	results, err := bench.runAll(ctx, a, experiments)
+	show.close()
+	err = errors.Join(err, d.report(context.WithoutCancel(ctx), a, bench.seen(), show))
 	if err != nil {
 		return err
 	}
-	return report(results, wanted.Documents.Experiments, notCounted, asJSON, out)
+	return showResults(results, experiments, overallOf(bench.seen()), notCounted, d.asJSON, out)
+}
+
+// report writes the files that were asked for, also where the drills were broken off.
+func (d *drilling) report(ctx context.Context, a *app.App, drills []jenner.Drill, warn io.Writer) error {
+	if len(d.reports) == 0 || len(drills) == 0 {
+		return nil
+	}
+	all, err := reportOf(ctx, a, drills)
+	if err != nil {
+		fmt.Fprintf(warn, "the report is not complete: %v\n", err)
+	}
+	return drillForms.write(d.reports, all)
 }
 
 // agree gives a person's word beforehand for what the experiments expect to be run, so that a policy which asks, for
 // want of a proof or otherwise, can be proved.
 func agree(ctx context.Context, a *app.App, experiments []jenner.Experiment, progress io.Writer) error {
+	var parts []jenner.Experiment // each stage asks for itself
 	for _, experiment := range experiments {
+		for i := range max(1, len(experiment.Stages)) {
+			parts = append(parts, experiment.At(i))
+		}
+	}
+	for _, experiment := range parts {
 		service := experiment.Expect.Target
 		if service == "" {
 			service = experiment.Service
@@ -106,7 +149,8 @@ func agree(ctx context.Context, a *app.App, experiments []jenner.Experiment, pro
 			continue
 		}
 		now := time.Now()
-		lasting := time.Duration(max(1, experiment.Repeat)) * (experiment.Timeout.Or(time.Minute) + experiment.ControlFor.Std() + 5*time.Minute)
+		rounds := max(1, experiment.Repeat) * max(1, len(experiment.Stages))
+		lasting := time.Duration(rounds) * (experiment.Timeout.Or(time.Minute) + experiment.ControlFor.Std() + 5*time.Minute)
 		vote := jenner.Vote{Service: service, Runbook: experiment.Expect.Runbook, Until: now.Add(lasting), Person: person(), Yes: true,
 			At: now, Reason: "drill " + experiment.Name}
 		if err := a.Store.PutVote(ctx, vote); err != nil {
@@ -145,6 +189,9 @@ type bench struct {
 	ended   chan jenner.Drill
 	onEntry func(change jenner.Change)
 	onDrill func(drill jenner.Drill, phase jenner.Phase)
+
+	mu     sync.Mutex
+	drills []jenner.Drill // as they were heard of last, in the order in which they began
 }
 
 func newBench() *bench {
@@ -160,10 +207,29 @@ func (b *bench) hear(change jenner.Change) {
 	if json.Unmarshal(change.Record.State, &drill) != nil {
 		return
 	}
+	b.keep(drill)
 	b.onDrill(drill, change.Record.Phase)
 	if change.Record.Ended {
 		b.ended <- drill
 	}
+}
+
+func (b *bench) keep(drill jenner.Drill) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	same := func(other jenner.Drill) bool { return other.ID == drill.ID }
+	if at := slices.IndexFunc(b.drills, same); at >= 0 {
+		b.drills[at] = drill
+		return
+	}
+	b.drills = append(b.drills, drill)
+}
+
+// seen are the drills so far, also one that was broken off.
+func (b *bench) seen() []jenner.Drill {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.drills)
 }
 
 // steady waits until the steady state is known.

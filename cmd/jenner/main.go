@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -109,6 +110,9 @@ Start here:
   jenner demo              breaks a real shop before your eyes and heals it; needs nothing, leaves nothing
   jenner check DIR         finds every mistake in the files that describe your services
   jenner drill FILE        breaks one of them on purpose and says whether Jenner healed it
+  jenner coverage          shows which runbooks are proven against which faults
+  jenner gameday           lets people practise on faults that come at set times
+  jenner undo --all        takes back every fault, whoever injected it
   jenner serve DIR         watches and heals until it is stopped
   jenner stop              stops all action at once, until jenner resume
   jenner why INCIDENT      says why something was done, or why not`,
@@ -122,7 +126,7 @@ Start here:
 	})
 	root.AddCommand(demoCommand(), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
 		whyCommand(set), approveCommand(set), rejectCommand(set), stopCommand(set), pauseCommand(set), resumeCommand(set),
-		maturityCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
+		undoCommand(set), maturityCommand(set), coverageCommand(set), gamedayCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
 		referenceCommand(),
 		proxyCommand(), reaperCommand(set), holdCommand(set))
 	return root
@@ -172,10 +176,13 @@ func defaultData() string {
 	return filepath.Join(home, ".local", "state", "jenner")
 }
 
-func (s *settings) logger(quietest slog.Level) *slog.Logger {
+func (s *settings) logger(quietest slog.Level) *slog.Logger { return s.loggerTo(os.Stderr, quietest) }
+
+// loggerTo is the logger of who writes to the terminal himself.
+func (s *settings) loggerTo(terminal io.Writer, quietest slog.Level) *slog.Logger {
 	level := quietest
 	if s.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(terminal, &slog.HandlerOptions{Level: level}))
 }

@@ -124,6 +124,9 @@ func commitName(change jenner.Change) string {
 			of = " of the undo of " + stepOf(entry)
 		}
 	}
+	for _, intent := range change.Intents { // what comes next is written down with what led to it
+		to += ", with the intent of " + intent.Step
+	}
 	if of+to == "" {
 		return fmt.Sprintf("%s: commit, %s", from, notYet)
 	}

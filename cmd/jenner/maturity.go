@@ -40,10 +40,8 @@ drills that came out PROVEN) and what is missing for the next rung. A policy wit
 			if err != nil {
 				return err
 			}
-			for _, name := range args {
-				if _, known := docs.Service(name); !known {
-					return usage("there is no service %q in the files%s", name, strict.Hint(name, servicesOf(docs)))
-				}
+			if err := knownServices(docs, args); err != nil {
+				return err
 			}
 			standings, err := loop.Maturity(cmd.Context(), store, docs, time.Now(), args...)
 			if err != nil {
@@ -58,6 +56,16 @@ drills that came out PROVEN) and what is missing for the next rung. A policy wit
 	cmd.Flags().StringSliceVar(&configs, "config", nil, "folder with the files; the one that jenner serve was last started with where not said")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// knownServices refuses names of services that are not in the files.
+func knownServices(docs *jenner.Documents, names []string) error {
+	for _, name := range names {
+		if _, known := docs.Service(name); !known {
+			return usage("there is no service %q in the files%s", name, strict.Hint(name, servicesOf(docs)))
+		}
+	}
+	return nil
 }
 
 // documentsOf reads the files: those named, or those that the jenner of the data directory was last started with.

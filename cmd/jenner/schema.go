@@ -21,7 +21,7 @@ func schemaCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			names := catalog.Names{Catalog: providers}
 			schema, err := config.Schema(args[0], config.ParamTypes{Targets: names.TargetParams(), Probes: names.ProbeParams(),
-				Notifiers: names.NotifierParams()})
+				Sources: names.SourceParams(), Notifiers: names.NotifierParams()})
 			if err != nil {
 				return usage("%v", err)
 			}

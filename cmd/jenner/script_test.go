@@ -8,9 +8,10 @@ import (
 
 // TestScripts are stories of the command line, one a file.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(env *testscript.Env) error {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: scriptWords, Setup: func(env *testscript.Env) error {
 		env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 		env.Setenv("GORACE", "atexit_sleep_ms=0")
+		env.Setenv("EXAMPLES", absolute("../../examples"))
 		return nil
 	}})
 }

@@ -43,7 +43,7 @@ force, and the error names file and line. Ctrl-C stops; an incident that is unde
 				return err
 			}
 			a, err := app.New(app.Options{Config: args, Data: set.data, Catalog: providers, Logger: logger,
-				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, DryRun: dryRun,
+				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, DryRun: dryRun, Schedule: !dryRun,
 				OnChange: func(change jenner.Change) { say(cmd.OutOrStdout(), change) }})
 			if err != nil {
 				return err
@@ -113,11 +113,14 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 }
 
 // fallbacks are told about everything: the terminal and a file.
-func fallbacks(data string) ([]notify.Notifier, error) {
+func fallbacks(data string) ([]notify.Notifier, error) { return fallbacksTo(os.Stderr, data) }
+
+// fallbacksTo is the same for who writes to the terminal himself.
+func fallbacksTo(terminal io.Writer, data string) ([]notify.Notifier, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the data directory: %w", err)
 	}
-	return []notify.Notifier{core.NewTerminal(os.Stderr), &core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}}, nil
+	return []notify.Notifier{core.NewTerminal(terminal), &core.NotifierFile{Path: filepath.Join(data, "pages.jsonl")}}, nil
 }
 
 // say prints the timeline entries of a change, a line each.

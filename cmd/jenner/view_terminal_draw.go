@@ -225,6 +225,8 @@ func phaseWords(d shownDrill) string {
 		return "undoing the fault"
 	case jenner.PhaseProveUndone:
 		return "undone; all as before?"
+	case jenner.PhaseStay:
+		return "does it stay steady?"
 	}
 	return string(d.phase) // a phase added later
 }

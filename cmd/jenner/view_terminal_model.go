@@ -196,6 +196,7 @@ func (m terminalModel) progress() float64 {
 	return done / float64(len(m.drills))
 }
 
+// phasesInOrder are those of the demo's drills, which have no stages.
 var phasesInOrder = []jenner.Phase{jenner.PhasePreflight, jenner.PhaseBaseline, jenner.PhaseControl, jenner.PhaseInject,
 	jenner.PhaseBite, jenner.PhaseObserve, jenner.PhaseRecover, jenner.PhaseUndo, jenner.PhaseProveUndone, jenner.PhaseVerdict}
 

@@ -110,7 +110,7 @@ func leaseEnds(t *testing.T, world World) {
 	if !world.LeaseHeld && !world.holder() {
 		return
 	}
-	life := injected(t, world, lease)
+	life := leased(t, world)
 	eventually(t, "the fault ends with its lease", func() bool { return !life.armed(t) })
 	life.undo(t)
 	life.sameAsBefore(t)
@@ -120,7 +120,7 @@ func leaseRenewed(t *testing.T, world World) {
 	if !world.LeaseHeld && !world.holder() {
 		return
 	}
-	life := injected(t, world, lease)
+	life := leased(t, world)
 	first := life.record.Until
 	life.renew(t, time.Minute)
 	eventually(t, "the first lease is over", func() bool { return time.Now().After(first.Add(lease)) })
@@ -129,6 +129,18 @@ func leaseRenewed(t *testing.T, world World) {
 	}
 	life.undo(t)
 	life.sameAsBefore(t)
+}
+
+// leased injects the fault for a short lease. A process that is to hold a fault may take longer than that to start, so that
+// its lease is made short only once the fault holds.
+func leased(t *testing.T, world World) *life {
+	t.Helper()
+	if !world.holder() {
+		return injected(t, world, lease)
+	}
+	life := injected(t, world, time.Minute)
+	life.renew(t, 3*lease)
+	return life
 }
 
 func refusesAbsent(t *testing.T, world World) {

@@ -99,6 +99,8 @@ func Run(t *testing.T, open func(t *testing.T, dir string) Store) {
 		{"an intent is begun once", intentBegunOnce},
 		{"an intent is finished once", intentFinishedOnce},
 		{"intents and results are audited", intentsAudited},
+		{"a change brings results and intents", effectsWithChange},
+		{"an effect that is refused refuses the change", effectsRefused},
 		{"the audit log keeps everything in order", auditLog},
 		{"values are kept", values},
 		{"times come back equal", times},

@@ -14,7 +14,8 @@ import (
 
 // verbs are the actions and faults that these documents may use, with the kinds of targets they work on.
 var verbs = map[string]string{"restart": "process", "kill": "process", "query_metrics": "", "wait_for_metric": "",
-	"wait_for_probe": "", "page_oncall": "", "run": ""}
+	"wait_for_probe": "", "page_oncall": "", "run": "", "terminate_connections": "postgres", "cancel_queries": "postgres",
+	"fence": "postgres", "promote": "postgres", "stop": "postgres"}
 
 // names knows the verbs. That parameters are right is tested where their owners are.
 type names struct{ t *testing.T }
@@ -35,6 +36,7 @@ func (n names) Fault(name, kind string, _ jenner.Params) (string, []strict.Probl
 }
 
 func (names) Probe(string, jenner.Params) ([]strict.Problem, error)    { return nil, nil }
+func (names) Source(string, jenner.Params) ([]strict.Problem, error)   { return nil, nil }
 func (names) Target(string, jenner.Params) ([]strict.Problem, error)   { return nil, nil }
 func (names) Notifier(string, jenner.Params) ([]strict.Problem, error) { return nil, nil }
 
@@ -52,11 +54,51 @@ func TestTheDocumentsHaveNoMistake(t *testing.T) {
 	docs := loaded.Documents
 	for kind, count := range map[string]int{"services": len(docs.Services), "signatures": len(docs.Signatures),
 		"runbooks": len(docs.Runbooks), "policies": len(docs.Policies), "experiments": len(docs.Experiments),
+		"gamedays": len(docs.Gamedays),
 		"channels": len(docs.Channels), "teams": len(docs.Teams), "calendars": len(docs.Calendars),
 		"limits": docs.Limits.MaxTargetsAtOnce} {
 		if count == 0 {
 			t.Errorf("there is no example of %s", kind)
 		}
+	}
+}
+
+// TestEveryFieldOfAnExperimentIsShown looks for fields that no example says anything of.
+func TestEveryFieldOfAnExperimentIsShown(t *testing.T) {
+	loaded, err := config.Load("experiments.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	var see func(value reflect.Value)
+	see = func(value reflect.Value) {
+		switch value.Kind() {
+		case reflect.Pointer:
+			if !value.IsNil() {
+				see(value.Elem())
+			}
+		case reflect.Slice:
+			for i := range value.Len() {
+				see(value.Index(i))
+			}
+		case reflect.Struct:
+			for i := range value.NumField() {
+				name := value.Type().Name() + "." + value.Type().Field(i).Name
+				shown[name] = shown[name] || !value.Field(i).IsZero()
+				see(value.Field(i))
+			}
+		}
+	}
+	for _, experiment := range loaded.Documents.Experiments {
+		see(reflect.ValueOf(experiment))
+	}
+	for name, is := range shown {
+		if !is && name != "FaultSpec.Params" && name != "Pick.Count" {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+	if len(shown) < 40 {
+		t.Errorf("only these were looked at: %v", shown)
 	}
 }
 

@@ -21,6 +21,7 @@ var capabilities = map[string]capability{
 	"Action":   {"action_", ""},
 	"Fault":    {"fault_", "Fault"},
 	"Probe":    {"probe_", "Probe"},
+	"Source":   {"source_", "Source"},
 	"Notifier": {"notifier_", "Notifier"},
 	"Target":   {"target_", "Target"},
 }

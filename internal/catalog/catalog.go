@@ -1,5 +1,5 @@
-// Package catalog holds the tables of what the providers can do: actions, faults, probes, notifiers and kinds of
-// targets, each under one name.
+// Package catalog holds the tables of what the providers can do: actions, faults, probes, metrics sources, notifiers and
+// kinds of targets, each under one name.
 //
 // Each provider package has one Provider value, and each of its files adds itself to it; cmd/jenner merges them into a
 // Catalog. It is for looking names up, with the nearest right spelling for a wrong one. It is not for running anything.
@@ -37,6 +37,7 @@ type Provider struct {
 	actions   map[string]Entry[act.Action]
 	faults    map[string]Entry[chaos.Fault]
 	probes    map[string]Entry[telemetry.Probe]
+	sources   map[string]Entry[telemetry.Source]
 	notifiers map[string]Entry[notify.Notifier]
 }
 
@@ -61,6 +62,11 @@ func (p *Provider) Fault(verb, doc string, build func() chaos.Fault) {
 // Probe adds a probe under the key that people write.
 func (p *Provider) Probe(key, doc string, build func() telemetry.Probe) {
 	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build})
+}
+
+// Source adds a metrics source under the key that people write.
+func (p *Provider) Source(key, doc string, build func() telemetry.Source) {
+	add(&p.sources, p.Name+"."+key, Entry[telemetry.Source]{p.Name + "." + key, doc, build})
 }
 
 // Notifier adds a notifier under the key that people write.
@@ -96,6 +102,7 @@ func Merge(providers ...*Provider) *Catalog {
 		addAll(&merged.all.actions, p.actions)
 		addAll(&merged.all.faults, p.faults)
 		addAll(&merged.all.probes, p.probes)
+		addAll(&merged.all.sources, p.sources)
 		addAll(&merged.all.notifiers, p.notifiers)
 	}
 	return merged
@@ -138,6 +145,11 @@ func (c *Catalog) Probe(name, kind string) (Entry[telemetry.Probe], error) {
 	return find(c, "probe", c.all.probes, name, kind)
 }
 
+// Source finds a metrics source by its key.
+func (c *Catalog) Source(name string) (Entry[telemetry.Source], error) {
+	return find(c, "source", c.all.sources, name, anyKind)
+}
+
 // Notifier finds a notifier by its key.
 func (c *Catalog) Notifier(name string) (Entry[notify.Notifier], error) {
 	return find(c, "notifier", c.all.notifiers, name, anyKind)
@@ -159,6 +171,9 @@ func (c *Catalog) Faults() []Entry[chaos.Fault] { return sorted(c.all.faults) }
 
 // Probes are all probes by name.
 func (c *Catalog) Probes() []Entry[telemetry.Probe] { return sorted(c.all.probes) }
+
+// Sources are all metrics sources by name.
+func (c *Catalog) Sources() []Entry[telemetry.Source] { return sorted(c.all.sources) }
 
 // Notifiers are all notifiers by name.
 func (c *Catalog) Notifiers() []Entry[notify.Notifier] { return sorted(c.all.notifiers) }

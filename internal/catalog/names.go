@@ -38,6 +38,15 @@ func (n Names) Probe(kind string, params jenner.Params) ([]strict.Problem, error
 	return examine(entry.New(), params), nil
 }
 
+// Source finds a metrics source by the key that people write.
+func (n Names) Source(kind string, params jenner.Params) ([]strict.Problem, error) {
+	entry, err := n.Catalog.Source(kind)
+	if err != nil {
+		return nil, err
+	}
+	return examine(entry.New(), params), nil
+}
+
 // Target finds a kind of target.
 func (n Names) Target(kind string, params jenner.Params) ([]strict.Problem, error) {
 	entry, err := n.Catalog.TargetKind(kind)
@@ -63,6 +72,9 @@ func (n Names) TargetParams() map[string]any {
 
 // ProbeParams are fresh parameter structs by the key of the probe that people write.
 func (n Names) ProbeParams() map[string]any { return structs(n.Catalog.Probes()) }
+
+// SourceParams are fresh parameter structs by the key of the metrics source that people write.
+func (n Names) SourceParams() map[string]any { return structs(n.Catalog.Sources()) }
 
 // NotifierParams are fresh parameter structs by the key of the notifier that people write.
 func (n Names) NotifierParams() map[string]any { return structs(n.Catalog.Notifiers()) }

@@ -23,8 +23,8 @@ What a step of a runbook can do. A step names the **verb**, and the kind of its 
 ` + forms
 	return intro + entries(c.Actions(), said, func(name string, action act.Action) []string {
 		return append([]string{worksOn(c, name, func(kind string) error {
-			_, err := c.Action(verb(name), kind)
-			return err
+			found, err := c.Action(verb(name), kind)
+			return meant(found.Name, name, err)
 		})}, actionTraits(action)...)
 	})
 }
@@ -56,8 +56,8 @@ What an experiment can break. As with actions, the verb is enough where the kind
 ` + forms
 	return intro + entries(c.Faults(), said, func(name string, fault chaos.Fault) []string {
 		traits := []string{worksOn(c, name, func(kind string) error {
-			_, err := c.Fault(verb(name), kind)
-			return err
+			found, err := c.Fault(verb(name), kind)
+			return meant(found.Name, name, err)
 		})}
 		if _, renews := fault.(chaos.Renewer); renews {
 			traits = append(traits, "Held by a lease: it ends by itself when nobody renews it.")
@@ -91,6 +91,26 @@ What every probe has besides (` + "`every`, `timeout`, `slow`, `fails`, `of`, `a
 			traits = append(traits, "Hears of a change at once, without waiting for its next turn.")
 		}
 		return traits
+	})
+}
+
+func sources(c *catalog.Catalog, said *comments) string {
+	intro := `# Metrics sources
+
+Where the numbers of what has no metrics page come from. The key is written in the service, with its settings below it:
+
+` + "```yaml" + `
+metrics:
+- {scrape: http://127.0.0.1:8081/metrics, every: 1s}
+- {postgres: {target: db}, every: 1s}
+` + "```" + `
+
+Each number gets the labels ` + "`service` and `instance`" + `. ` + "`up`" + ` is 1 while the source answers. Where it does not, it is 0 and all other
+series of the source end at once: no number is then better than an old one.
+
+` + forms
+	return intro + entries(c.Sources(), said, func(name string, _ any) []string {
+		return []string{"Written as `" + verb(name) + ":`."}
 	})
 }
 
@@ -182,6 +202,14 @@ func worksOn(c *catalog.Catalog, name string, find func(kind string) error) stri
 		}
 	}
 	return "Works on targets of kind " + strings.Join(kinds, ", ") + "."
+}
+
+// meant is an error where a verb stands for another provider's entry.
+func meant(found, name string, err error) error {
+	if err == nil && found != name {
+		return fmt.Errorf("%s is %s there", verb(name), found)
+	}
+	return err
 }
 
 func verb(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }

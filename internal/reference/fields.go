@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -83,11 +84,17 @@ func (t *table) row(value reflect.Value, field strict.Field) {
 		name, kind, said = "…", "", "the keys of the target's kind: see [kinds of targets](targets.md)"
 	case field.Rest == strict.RestKind:
 		page, example := "probes.md", "http"
-		if value.Type() == reflect.TypeFor[jenner.Channel]() {
+		switch value.Type() {
+		case reflect.TypeFor[jenner.Channel]():
 			page, example = "notifiers.md", "webhook"
+		case reflect.TypeFor[jenner.MetricsSource]():
+			page, example = "sources.md", "postgres"
 		}
 		name, kind = "`"+example+"` …", "mapping"
 		said = fmt.Sprintf("one key that names the kind, with its settings below it: see [%s](%s)", strings.TrimSuffix(page, ".md"), page)
+		if field.Or != "" {
+			said = "in place of `" + field.Or + "`: " + said
+		}
 	}
 	needed, normal := "", ""
 	if !field.Optional {
@@ -144,6 +151,10 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[json.RawMessage]():    "any value",
 	reflect.TypeFor[jenner.Mode]():        "one of " + list(jenner.Modes),
 	reflect.TypeFor[jenner.Verdict]():     "one of " + list(jenner.Verdicts),
+
+	reflect.TypeFor[jenner.ExpectedOutcome](): "one of " + list(jenner.ExpectedOutcomes),
+	reflect.TypeFor[jenner.StageBy]():         "one of " + list(jenner.StageBys),
+	reflect.TypeFor[jenner.Pick]():            "`one`, a count or a share",
 }
 
 func list[T ~string](words []T) string {
@@ -177,6 +188,9 @@ func typeName(t reflect.Type) string {
 		return "number"
 	case reflect.Interface:
 		return "any value"
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return typeWords(t) // written in a form of its own
 	}
 	return "whole number"
 }

@@ -29,6 +29,7 @@ func Pages(in Input) (map[string]string, error) {
 		"actions.md":   actions(in.Catalog, comments),
 		"faults.md":    faults(in.Catalog, comments),
 		"probes.md":    probes(in.Catalog, comments),
+		"sources.md":   sources(in.Catalog, comments),
 		"notifiers.md": notifiers(in.Catalog, comments),
 		"targets.md":   targets(in.Catalog, comments),
 		"documents.md": documents(comments),
@@ -53,6 +54,7 @@ Made from the code by ` + "`make reference`" + `; a test fails when it is stale.
 - [Faults](faults.md): what an experiment can break
 - [What ends a fault](undo.md) when processes die
 - [Probes](probes.md): how a service is asked
+- [Metrics sources](sources.md): what gives numbers without a metrics page
 - [Kinds of targets](targets.md): what can be watched, changed and broken
 - [Notifiers](notifiers.md): how people are told
 `

@@ -62,7 +62,7 @@ func TestPages(t *testing.T) {
 		},
 		"notifiers.md": {"## http.webhook"},
 		"targets.md": {
-			"Actions and faults: `restart`, `signal`, `start`, `stop`, the fault `hang`, the fault `kill`.",
+			"Actions and faults: `restart`, `signal`, `start`, `stop`, the fault `clock_skew`, the fault `crash_loop`, the fault `descriptors`, the fault `hang`, the fault `io_delay`, the fault `io_error`, the fault `kill`, the fault `pids`, the fault `slow_start`.",
 			"| `pidfile` | text | yes | | Pidfile holds the process id in decimal. It is believed only for a process that is not younger than the file. |",
 		},
 		"documents.md": {

@@ -25,6 +25,7 @@ type Field struct {
 	Optional bool // the tag says omitempty or omitzero
 	Hidden   bool // config:"-", the key may not be written
 	Rest     Rest
+	Or       string // with RestKind: the key that may be written in place of the one that names the kind
 }
 
 // Fields are the fields of a struct type that have a `json` tag, in order, embedded structs included. Fields without
@@ -53,6 +54,7 @@ func Fields(structure reflect.Type) []Field {
 			Optional: strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero"),
 			Hidden:   field.Tag.Get("config") == "-",
 			Rest:     Rest(field.Tag.Get("rest")),
+			Or:       field.Tag.Get("or"),
 		})
 	}
 	return fields

@@ -45,12 +45,23 @@ func (d *decoder) structure(node *yaml.Node, into reflect.Value, place at) {
 			others = append(others, entry)
 		}
 	}
+	if instead(rest, written) && len(others) == 0 {
+		rest = nil // the other form was chosen, which names no kind
+	}
 	d.others(node, others, fields, rest, into, place)
+	if instead(rest, written) {
+		d.problem(others[0].key, place.below(others[0].name), "%s has %q and %q; write one of them", place.what, rest.Or, others[0].name)
+	}
 	for _, field := range fields {
 		if d.complete && !field.Optional && !field.Hidden && field.Rest == RestNone && !written[field.Name] {
 			d.problem(node, place, "%s needs the key %q", place.what, field.Name)
 		}
 	}
+}
+
+// instead tells whether the key was written that stands in place of the kind.
+func instead(rest *Field, written map[string]bool) bool {
+	return rest != nil && rest.Or != "" && written[rest.Or]
 }
 
 func hiddenHint(rest *Field) string {
@@ -131,8 +142,11 @@ func (d *decoder) kind(node *yaml.Node, others []entry, fields []Field, rest *Fi
 }
 
 func kindExample(what string) string {
-	if what == "channel" {
+	switch what {
+	case "channel":
 		return "terminal: {} or webhook: {url: ...}"
+	case "metrics source":
+		return "scrape: http://HOST:PORT/metrics or postgres: {target: ...}"
 	}
 	return "http: {url: ...}"
 }

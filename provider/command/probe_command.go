@@ -2,13 +2,17 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,7 +27,8 @@ func init() {
 const drain = 100 * time.Millisecond
 
 // ProbeCommand runs a command. Exit code 0 is OK, any other and a death by signal are failed, and a command that cannot
-// be started is unknown. At the timeout the whole process group is killed; it is also killed when Jenner itself dies,
+// be started is unknown. What it writes to its standard output is its answer, without blanks around it; of more than 16 KiB
+// a checksum. At the timeout the whole process group is killed; it is also killed when Jenner itself dies,
 // as far as the command's first process goes.
 type ProbeCommand struct {
 	// Argv is the program and its arguments, each as it stands: nothing is expanded. A program without a slash is
@@ -52,12 +57,13 @@ func (p *ProbeCommand) Validate() error {
 // Probe runs the command once.
 func (p *ProbeCommand) Probe(ctx context.Context, _ telemetry.ProbeCall) telemetry.Result {
 	var output tail
+	var answer whole
 	cmd := exec.CommandContext(ctx, p.Argv[0], p.Argv[1:]...)
 	cmd.Dir = p.Dir
 	if cmd.Dir == "" {
 		cmd.Dir = "/"
 	}
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&answer, &output), &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = drain
@@ -76,7 +82,7 @@ func (p *ProbeCommand) Probe(ctx context.Context, _ telemetry.ProbeCall) telemet
 		err = killGroup(cmd.Process.Pid)
 	}
 	if err == nil && cmd.ProcessState.Success() {
-		return telemetry.Result{Outcome: telemetry.OK}
+		return telemetry.Result{Outcome: telemetry.OK, Answer: answer.said()}
 	}
 	return telemetry.ResultOf(ctx, fmt.Errorf("%s: %s%s", p.Argv[0], cmd.ProcessState, output.said()))
 }
@@ -88,12 +94,44 @@ func killGroup(leader int) error {
 	return nil
 }
 
-// tail keeps the end of what is written to it. One goroutine of os/exec writes, and reads after that has ended.
-type tail struct{ kept []byte }
+// whole keeps what is written to it, and of more than answerBytes a checksum, so that two answers can still be compared.
+type whole struct {
+	kept []byte
+	size int64
+	sum  hash.Hash
+}
+
+const answerBytes = 16 << 10
+
+// Write never fails.
+func (w *whole) Write(p []byte) (int, error) {
+	if w.sum == nil {
+		w.sum = sha256.New()
+	}
+	w.sum.Write(p)
+	w.size += int64(len(p))
+	w.kept = append(w.kept, p[:min(len(p), max(0, answerBytes-len(w.kept)))]...)
+	return len(p), nil
+}
+
+func (w *whole) said() string {
+	if w.size > answerBytes {
+		return fmt.Sprintf("sha256:%x of %d bytes", w.sum.Sum(nil), w.size)
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(string(w.kept), ""))
+}
+
+// tail keeps the end of what is written to it. The goroutines of os/exec write, one for each stream.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+}
 
 const tailBytes = 300
 
 func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
 	if extra := len(t.kept) - tailBytes; extra > 0 {
 		t.kept = slices.Clone(t.kept[extra:])
@@ -102,6 +140,8 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) said() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	text := strings.TrimSpace(strings.ToValidUTF8(string(t.kept), ""))
 	if text == "" {
 		return ""

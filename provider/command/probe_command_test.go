@@ -67,6 +67,28 @@ func TestProbeCommandAnswers(t *testing.T) {
 	}
 }
 
+// What a command writes to its standard output is its answer; of a long one a checksum, so that two can be compared.
+func TestProbeCommandGivesAnAnswer(t *testing.T) {
+	ask := func(script string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		result := (&ProbeCommand{Argv: []string{"sh", "-c", script}}).Probe(ctx, telemetry.ProbeCall{})
+		if result.Outcome != telemetry.OK {
+			t.Fatalf("%s: %+v", script, result)
+		}
+		return result.Answer
+	}
+	for script, want := range map[string]string{"echo ' 4711 '": "4711", "echo out; echo err >&2": "out", "true": "", "printf 'a\\nb'": "a\nb"} {
+		if got := ask(script); got != want {
+			t.Errorf("%s: the answer is %q, want %q", script, got, want)
+		}
+	}
+	long := ask("yes x | head -c 100000")
+	if !strings.HasPrefix(long, "sha256:") || !strings.HasSuffix(long, " of 100000 bytes") || long == ask("yes x | head -c 99999; printf y") {
+		t.Errorf("a long answer is %q", long)
+	}
+}
+
 // A command's children are of its process group and die with it, at the timeout as well as when it leaves them behind
 // with its output open.
 func TestProbeCommandLeavesNoProcess(t *testing.T) {

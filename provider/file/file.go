@@ -1,9 +1,10 @@
-// Package file changes single keys of JSON and YAML files.
+// Package file changes single keys of JSON and YAML files, and breaks files of any format.
 //
-// It is for flags and settings that a service reads from a file. It is not for editing text.
+// It is for flags and settings that a service reads from a file, and for what may befall such a file. It is not for
+// editing text.
 package file
 
 import "github.com/jenner-heal/jenner/internal/catalog"
 
 // Provider is the table that every file of this package adds itself to.
-var Provider = &catalog.Provider{Name: "file", Doc: "Keys of JSON and YAML files", Kinds: []string{"file"}}
+var Provider = &catalog.Provider{Name: "file", Doc: "Files, and keys of JSON and YAML files", Kinds: []string{"file"}}

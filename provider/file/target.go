@@ -10,11 +10,11 @@ import (
 )
 
 func init() {
-	Provider.Target("file", "A JSON or YAML file", func() any { return &Target{} })
+	Provider.Target("file", "A file of this machine", func() any { return &Target{} })
 }
 
-// Target is a JSON (.json) or YAML (.yaml, .yml) file. A relative path starts from the folder of the file that declares
-// the target.
+// Target is a file. Single keys can be set where it is JSON (.json) or YAML (.yaml, .yml). A relative path starts from the
+// folder of the file that declares the target.
 type Target struct {
 	Path string `json:"path"`
 }
@@ -23,9 +23,6 @@ type Target struct {
 func (t *Target) Validate() error {
 	if t.Path == "" {
 		return errors.New("path is missing")
-	}
-	if _, err := formatOf(t.Path); err != nil {
-		return err
 	}
 	return nil
 }

@@ -151,6 +151,10 @@ func FuzzControl(f *testing.F) {
 		`{"id":"f","kind":"latency","delay":"106751d","jitter":"106751d","share":"100%",` + lease + `}`, `{"id":"..","kind":"error","status":503,"share":"100%",` + lease + `}`,
 		`{"id":"a/b?c#d%2F","kind":"error","status":503,"share":"100%",` + lease + `}`, `{"id":"kept","kind":"error","status":404,"share":"100%",` + lease + `}`, `{"id":"f","kind":"error","status":503,"share":"100%","until":"2020-01-01T00:00:00Z"}`,
 		`{"id":"f","kind":"error","status":503,"share":"100%","until":"9999-12-31T23:59:59Z"}`, `{"id":"f","kind":"error","status":503,"share":"100%",` + lease + `} x`, `{"id":"f","id":"g","kind":"error","status":503,"share":"100%",` + lease + `}`,
+		`{"id":"f","kind":"abort","after":10,"share":"100%",` + lease + `}`, `{"id":"f","kind":"abort","after":-1,"share":"100%",` + lease + `}`, `{"id":"f","kind":"bandwidth","rate":1,"share":"100%",` + lease + `}`,
+		`{"id":"f","kind":"body","body":{"truncate":"10%"},"share":"100%",` + lease + `}`, `{"id":"f","kind":"body","body":{"match":"a(b)","replace":"$1"},"share":"100%",` + lease + `}`, `{"id":"f","kind":"body","body":{"match":"(","replace":"$1"},"share":"100%",` + lease + `}`,
+		`{"id":"f","kind":"body","body":{"field":"/a/0","value":{"b" : [1e400, "<\u2028", null]}},"share":"100%",` + lease + `}`, `{"id":"f","kind":"body","body":{"field":"/a","value":null},"share":"100%",` + lease + `}`,
+		`{"id":"f","kind":"body","body":{"garble":"NaN"},"share":"100%",` + lease + `}`, `{"id":"f","kind":"body","body":null,"share":"100%",` + lease + `}`,
 		`{"id":"f","kind":"error","status":503,"share":"100%",` + lease + `,"x":1}`, "{\"id\":\"\xff\",\"kind\":\"error\",\"status\":503,\"share\":1," + lease + "}", `{"id":"/","kind":"error","status":503,"share":"100%",` + lease + `}`,
 		`{"id":"\u0000","kind":"error","status":503,"share":"100%",` + lease + `}`, `{"id":"` + strings.Repeat("x", 5000) + `","kind":"error","status":599,"share":"100%",` + lease + `}`, strings.Repeat("[", 20000)} {
 		f.Add([]byte(raw), 0.5)

@@ -26,7 +26,8 @@ type ProxyOptions struct {
 // RunProxy stands between callers and a service until ctx ends, and answers nil then. It hands on every request as it
 // is, but for faults that were put at its control endpoint:
 //
-//	PUT    /fault     {id, kind: latency|error, delay, jitter, status, share, until}; the same id again replaces it
+//	PUT    /fault     {id, kind, share, until} and what belongs to the kind; the same id again replaces it
+//	                  latency: delay, jitter; error: status; abort: after; body: body; bandwidth: rate
 //	DELETE /fault/ID  takes a fault away, 404 where there is none
 //	GET    /fault     the faults that hold now
 //	GET    /stats     per fault: how many requests it saw and affected, and the delay it added
@@ -130,17 +131,34 @@ func forward(upstream *url.URL) nethttp.Handler {
 	}
 }
 
-// between puts the faults in front of a handler.
+// between puts the faults in front of a handler. A request without a fault is handed on as it came.
 func (l *faultList) between(next nethttp.Handler) nethttp.Handler {
 	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, request *nethttp.Request) {
-		var status int
-		for _, fault := range l.hit(rand.Float64) {
-			if !l.delay(request.Context(), fault) {
-				panic(nethttp.ErrAbortHandler)
+		hits := l.hit(rand.Float64)
+		if len(hits) == 0 {
+			next.ServeHTTP(w, request)
+			return
+		}
+		status := 0
+		var changes []proxyFault
+		for _, fault := range hits {
+			switch fault.Kind {
+			case kindLatency:
+				if !l.delay(request.Context(), fault) {
+					panic(nethttp.ErrAbortHandler)
+				}
+			case kindError:
+				if status == 0 {
+					status = fault.Status
+				}
+			default:
+				changes = append(changes, fault)
 			}
-			if status == 0 {
-				status = fault.Status
-			}
+		}
+		if len(changes) > 0 {
+			answer, changed := l.changing(w, request, changes)
+			defer answer.end()
+			w, request = answer, changed
 		}
 		if status != 0 {
 			nethttp.Error(w, nethttp.StatusText(status), status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"path"
@@ -17,8 +18,11 @@ import (
 
 // The kinds of faults that the proxy knows.
 const (
-	kindLatency = "latency"
-	kindError   = "error"
+	kindLatency   = "latency"
+	kindError     = "error"
+	kindAbort     = "abort"
+	kindBody      = "body"
+	kindBandwidth = "bandwidth"
 )
 
 // proxyFault is a fault as the control endpoint takes and gives it.
@@ -28,6 +32,9 @@ type proxyFault struct {
 	Delay  jenner.Duration `json:"delay,omitempty"`  // latency: how long a request waits …
 	Jitter jenner.Duration `json:"jitter,omitempty"` // … give or take this, evenly spread, and never less than nothing
 	Status int             `json:"status,omitempty"` // error: the answer's status, 400 to 599
+	After  int64           `json:"after,omitempty"`  // abort: how many bytes of the answer's body still get through
+	Body   *bodyChange     `json:"body,omitempty"`   // body: what is changed in the answer's body
+	Rate   int64           `json:"rate,omitempty"`   // bandwidth: bytes a second, all requests together, each way
 	Share  jenner.Share    `json:"share"`            // how many of the requests are affected
 	Until  time.Time       `json:"until"`            // the lease
 }
@@ -38,20 +45,39 @@ func (f proxyFault) validate() error {
 		return errors.New("id is missing")
 	case path.Clean("/"+f.ID) != "/"+f.ID:
 		return fmt.Errorf("id %q cannot be named in a path, so nobody could take the fault away", f.ID)
-	case f.Kind == kindLatency && f.Delay <= 0:
-		return errors.New("delay is missing; write how long a request waits, such as 400ms")
-	case f.Kind == kindLatency && f.Status != 0:
-		return errors.New("latency has no status")
-	case f.Kind == kindError && (f.Status < 400 || f.Status > 599):
-		return fmt.Errorf("status %d is no error; write 400 to 599", f.Status)
-	case f.Kind == kindError && (f.Delay != 0 || f.Jitter != 0):
-		return errors.New("error has no delay and no jitter; put a latency fault beside it")
-	case f.Kind != kindLatency && f.Kind != kindError:
-		return fmt.Errorf("unknown kind %q; known: latency, error", f.Kind)
 	case f.Share <= 0 || f.Share > 1:
 		return fmt.Errorf("a share of %g affects nothing or more than all; write one above 0%% and up to 100%%", float64(f.Share))
 	case f.Until.IsZero():
 		return errors.New("until is missing; a fault without a lease would never end by itself")
+	}
+	return f.validateKind()
+}
+
+// validateKind checks what belongs to the kind, and that nothing of the others is there.
+func (f proxyFault) validateKind() error {
+	has := map[string]bool{kindLatency: f.Delay != 0 || f.Jitter != 0, kindError: f.Status != 0, kindAbort: f.After != 0,
+		kindBody: f.Body != nil, kindBandwidth: f.Rate != 0}
+	if _, known := has[f.Kind]; !known {
+		return fmt.Errorf("unknown kind %q; known: latency, error, abort, body, bandwidth", f.Kind)
+	}
+	for _, other := range slices.Sorted(maps.Keys(has)) {
+		if has[other] && other != f.Kind {
+			return fmt.Errorf("%s has no setting of %s; put two faults beside each other", f.Kind, other)
+		}
+	}
+	switch {
+	case f.Kind == kindLatency && f.Delay <= 0:
+		return errors.New("delay is missing; write how long a request waits, such as 400ms")
+	case f.Kind == kindError && (f.Status < 400 || f.Status > 599):
+		return fmt.Errorf("status %d is no error; write 400 to 599", f.Status)
+	case f.Kind == kindAbort && f.After < 0:
+		return fmt.Errorf("after %d is less than nothing", f.After)
+	case f.Kind == kindBandwidth && f.Rate <= 0:
+		return errors.New("rate is missing; write how many bytes a second get through")
+	case f.Kind == kindBody && f.Body == nil:
+		return errors.New("it is not said what is changed; write truncate, match, field or garble")
+	case f.Kind == kindBody:
+		return f.Body.validate()
 	}
 	return nil
 }
@@ -61,6 +87,7 @@ type faultStats struct {
 	ID       string          `json:"id"`
 	Seen     int64           `json:"seen"`     // requests that came while it held
 	Affected int64           `json:"affected"` // of those, the ones it was applied to
+	Changed  int64           `json:"changed"`  // answers that it cut off, or whose body it changed
 	Delayed  jenner.Duration `json:"delayed"`  // the sum of the delays it added
 }
 
@@ -69,6 +96,7 @@ type placed struct {
 	proxyFault
 	stats   faultStats
 	changed chan struct{} // closed when the fault is put again or taken away
+	busy    [2]time.Time  // bandwidth: until when what was let through takes, each way
 }
 
 // maxPlaced bounds the list; faults whose lease has ended go first.
@@ -96,14 +124,14 @@ func (l *faultList) put(fault proxyFault) error {
 	if !l.now().Before(fault.Until) {
 		return fmt.Errorf("the lease of fault %s ended at %s", fault.ID, fault.Until.Format(time.RFC3339Nano))
 	}
-	stats := faultStats{ID: fault.ID}
+	fresh := &placed{proxyFault: fault, stats: faultStats{ID: fault.ID}, changed: make(chan struct{})}
 	if old, there := l.placed[fault.ID]; there {
-		stats = old.stats
+		fresh.stats, fresh.busy = old.stats, old.busy
 		close(old.changed)
 	} else if len(l.placed) >= maxPlaced && !l.forget() {
 		return fmt.Errorf("there are %d faults already; take some away", maxPlaced)
 	}
-	l.placed[fault.ID] = &placed{fault, stats, make(chan struct{})}
+	l.placed[fault.ID] = fresh
 	return nil
 }
 
@@ -180,21 +208,25 @@ func (l *faultList) hit(chance func() float64) []proxyFault {
 // delay lets a request wait for what the fault says, as long as the fault holds: it goes on as soon as the lease has
 // ended or somebody took the fault away. It tells whether the caller is still there.
 func (l *faultList) delay(ctx context.Context, fault proxyFault) bool {
+	return l.waitUntil(ctx, fault.ID, l.now().Add(jittered(fault.Delay.Std(), fault.Jitter.Std(), rand.Float64())))
+}
+
+// waitUntil waits until then or until the fault is over. It tells whether the caller is still there.
+func (l *faultList) waitUntil(ctx context.Context, id string, end time.Time) bool {
 	began := l.now()
-	end := began.Add(jittered(fault.Delay.Std(), fault.Jitter.Std(), rand.Float64()))
 	for {
 		now := l.now()
-		until, changed := l.lease(fault.ID)
+		until, changed := l.lease(id)
 		wait := min(end.Sub(now), until.Sub(now))
 		if wait <= 0 {
-			l.delayed(fault.ID, now.Sub(began))
+			l.count(id, func(stats *faultStats) { stats.Delayed += jenner.Duration(now.Sub(began)) })
 			return ctx.Err() == nil
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			l.delayed(fault.ID, l.now().Sub(began))
+			l.count(id, func(stats *faultStats) { stats.Delayed += jenner.Duration(l.now().Sub(began)) })
 			return false
 		case <-changed:
 		case <-timer.C:
@@ -219,10 +251,38 @@ func (l *faultList) lease(id string) (until time.Time, changed <-chan struct{}) 
 	return time.Time{}, nil
 }
 
-func (l *faultList) delayed(id string, by time.Duration) {
+// count changes the counters of a fault, where it is still known.
+func (l *faultList) count(id string, how func(*faultStats)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fault, there := l.placed[id]; there {
-		fault.stats.Delayed += jenner.Duration(by)
+		how(&fault.stats)
 	}
+}
+
+// holds tells whether the fault's lease has not ended.
+func (l *faultList) holds(id string) bool {
+	until, _ := l.lease(id)
+	return l.now().Before(until)
+}
+
+// The ways in which bytes go.
+const (
+	upwards   = iota // to the service
+	downwards        // to the caller
+)
+
+// reserve gives when so many bytes are through at the fault's rate, behind all that was let through before.
+func (l *faultList) reserve(id string, way int, bytes int) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fault, there := l.placed[id]
+	if !there {
+		return l.now()
+	}
+	if now := l.now(); fault.busy[way].Before(now) {
+		fault.busy[way] = now
+	}
+	fault.busy[way] = fault.busy[way].Add(time.Duration(float64(bytes) / float64(fault.Rate) * float64(time.Second)))
+	return fault.busy[way]
 }

@@ -83,12 +83,8 @@ func (proxied) Undo(ctx context.Context, call chaos.Call) error {
 }
 
 // bite asks the proxy's counters.
-func (proxied) bite(ctx context.Context, call chaos.Call, did func(faultStats) string) (chaos.Witness, error) {
-	control, err := controlOf(call)
-	if err != nil {
-		return chaos.Witness{}, err
-	}
-	stats, err := control.stats(ctx, call.Record.ID)
+func (p proxied) bite(ctx context.Context, call chaos.Call, did func(faultStats) string) (chaos.Witness, error) {
+	stats, err := p.asked(ctx, call)
 	if err != nil {
 		return chaos.Witness{}, err
 	}
@@ -96,6 +92,21 @@ func (proxied) bite(ctx context.Context, call chaos.Call, did func(faultStats) s
 		Bit: stats.Affected > 0,
 		Saw: fmt.Sprintf("%d of %d requests %s", stats.Affected, stats.Seen, did(stats)),
 	}, nil
+}
+
+// biteChanged asks the proxy how many answers came to be others than the service gave.
+func (p proxied) biteChanged(ctx context.Context, call chaos.Call, what string) (chaos.Witness, error) {
+	stats, err := p.asked(ctx, call)
+	return chaos.Witness{Bit: stats.Changed > 0, Saw: fmt.Sprintf("%d of %d answers %s", stats.Changed, stats.Seen, what)}, err
+}
+
+// asked are the counters of the fault.
+func (proxied) asked(ctx context.Context, call chaos.Call) (faultStats, error) {
+	control, err := controlOf(call)
+	if err != nil {
+		return faultStats{}, err
+	}
+	return control.stats(ctx, call.Record.ID)
 }
 
 // place puts the fault at the proxy under the record's ID and lease.

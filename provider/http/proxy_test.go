@@ -212,15 +212,15 @@ func TestProxyRefuses(t *testing.T) {
 	w := behindProxy(t)
 	good := proxyFault{ID: "a", Kind: kindLatency, Delay: 1, Share: 1, Until: time.Now().Add(time.Minute)}
 	for part, change := range map[string]func(*proxyFault){
-		"id is missing":    func(f *proxyFault) { f.ID = "" },
-		"unknown kind":     func(f *proxyFault) { f.Kind = "slow" },
-		"delay is missing": func(f *proxyFault) { f.Delay = 0 },
-		"has no status":    func(f *proxyFault) { f.Status = 500 },
-		"is no error":      func(f *proxyFault) { f.Kind, f.Status = kindError, 200 },
-		"no delay":         func(f *proxyFault) { f.Kind, f.Status = kindError, 500 },
-		"affects nothing":  func(f *proxyFault) { f.Share = 0 },
-		"without a lease":  func(f *proxyFault) { f.Until = time.Time{} },
-		"lease of fault a": func(f *proxyFault) { f.Until = time.Now().Add(-time.Second) },
+		"id is missing":         func(f *proxyFault) { f.ID = "" },
+		"unknown kind":          func(f *proxyFault) { f.Kind = "slow" },
+		"delay is missing":      func(f *proxyFault) { f.Delay = 0 },
+		"no setting of error":   func(f *proxyFault) { f.Status = 500 },
+		"is no error":           func(f *proxyFault) { f.Kind, f.Status, f.Delay = kindError, 200, 0 },
+		"no setting of latency": func(f *proxyFault) { f.Kind, f.Status = kindError, 500 },
+		"affects nothing":       func(f *proxyFault) { f.Share = 0 },
+		"without a lease":       func(f *proxyFault) { f.Until = time.Time{} },
+		"lease of fault a":      func(f *proxyFault) { f.Until = time.Now().Add(-time.Second) },
 	} {
 		fault := good
 		change(&fault)

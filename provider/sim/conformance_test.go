@@ -130,6 +130,23 @@ func TestSlowConforms(t *testing.T) {
 	})
 }
 
+func TestFlapConforms(t *testing.T) {
+	faulttest.Run(t, func(t *testing.T) faulttest.World {
+		w := faultWorld(t, fresh(t), func() chaos.Fault { return &FaultFlap{Every: jenner.Duration(time.Hour)} })
+		w.LeaseHeld = true
+		return w
+	})
+}
+
+func TestHideConforms(t *testing.T) {
+	faulttest.Run(t, func(t *testing.T) faulttest.World {
+		world := fresh(t)
+		w := faultWorld(t, world, func() chaos.Fault { return &FaultHide{} })
+		w.LeaseHeld, w.Stir = true, func(*testing.T) { world.hidden("shop") }
+		return w
+	})
+}
+
 func TestAnswerConforms(t *testing.T) {
 	asking := func(prepare func(*World)) probetest.Setup {
 		return func(t *testing.T) (telemetry.Probe, telemetry.ProbeCall) {

@@ -15,7 +15,7 @@ func init() {
 
 // FaultSlow adds a latency that ends with its lease.
 type FaultSlow struct {
-	victim
+	lasting
 	// Latency is what it adds to each answer.
 	Latency jenner.Duration `json:"latency"`
 }
@@ -30,65 +30,17 @@ func (f *FaultSlow) Validate() error {
 
 // Inject adds the latency until the end of the lease.
 func (f *FaultSlow) Inject(_ context.Context, call chaos.Call) error {
-	world, _, _, immune, err := strikeAt(call)
-	if err != nil || immune {
-		return err
-	}
-	defer world.lock()()
-	world.struck[call.Record.ID] = strike{service: call.Record.Target.Name, latency: f.Latency.Std(), until: call.Record.Until}
-	world.note("fault slow", call.Record.Target.Name, call.Record.ID)
-	return nil
-}
-
-// Renew makes it last until the new end of the lease. What has ended is not begun again.
-func (*FaultSlow) Renew(_ context.Context, call chaos.Call) error {
-	world, err := find(call.Record.Target)
-	if err != nil {
-		return err
-	}
-	defer world.lock()()
-	if one, there := world.struck[call.Record.ID]; there && world.now().Before(one.until) {
-		one.until = call.Record.Until
-		world.struck[call.Record.ID] = one
-	}
-	return nil
+	return begin(call, "slow", strike{latency: f.Latency.Std()})
 }
 
 // Bite counts the answers that were delayed.
 func (f *FaultSlow) Bite(_ context.Context, call chaos.Call) (chaos.Witness, error) {
-	world, err := find(call.Record.Target)
-	if err != nil {
+	one, _, err := struck(call)
+	if err != nil || one.count == 0 {
 		return chaos.Witness{}, err
 	}
-	defer world.lock()()
-	if delayed := world.struck[call.Record.ID].delayed; delayed > 0 {
-		return chaos.Witness{Bit: true, Saw: fmt.Sprintf("%d answers delayed by %s", delayed, f.Latency)}, nil
-	}
-	return chaos.Witness{}, nil
-}
-
-// Armed tells whether the latency is still added.
-func (*FaultSlow) Armed(_ context.Context, call chaos.Call) (bool, error) {
-	world, err := find(call.Record.Target)
-	if err != nil {
-		return false, err
-	}
-	defer world.lock()()
-	one, there := world.struck[call.Record.ID]
-	return there && world.now().Before(one.until), nil
+	return chaos.Witness{Bit: true, Saw: fmt.Sprintf("%d answers delayed by %s", one.count, f.Latency)}, nil
 }
 
 // Undo takes the latency away that this fault added.
-func (*FaultSlow) Undo(_ context.Context, call chaos.Call) error {
-	world, err := find(call.Record.Target)
-	if err != nil {
-		return err
-	}
-	defer world.lock()()
-	if one, there := world.struck[call.Record.ID]; there && world.now().Before(one.until) {
-		one.until = world.now() // stays, for the witness
-		world.struck[call.Record.ID] = one
-		world.note("undo fault slow", call.Record.Target.Name, call.Record.ID)
-	}
-	return nil
-}
+func (*FaultSlow) Undo(_ context.Context, call chaos.Call) error { return end(call, "slow") }

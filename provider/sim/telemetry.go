@@ -184,6 +184,9 @@ func (t *Telemetry) Look(context.Context) {
 		if !one.next.After(now) {
 			one.next = now.Add(one.probe.Every.Std()) // times that were missed are not made up for
 		}
+		if t.world.hidden(one.of) {
+			continue
+		}
 		one.answer(stamp, t.world)
 		heard = append(heard, one.state)
 	}

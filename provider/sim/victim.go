@@ -31,7 +31,7 @@ func (victim) Fingerprint(_ context.Context, call chaos.Call) (string, error) {
 	defer world.lock()()
 	one, struck := world.must(call.Record.Target.Name), 0
 	for _, strike := range world.struck {
-		if strike.service == call.Record.Target.Name && world.now().Before(strike.until) {
+		if strike.service == call.Record.Target.Name && world.now().Before(strike.till) {
 			struck++
 		}
 	}

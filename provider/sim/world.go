@@ -55,12 +55,14 @@ type planned struct {
 	change func(w *World)
 }
 
-// strike is a latency that a fault added until a time.
+// strike is what a fault does to a service until a time: it adds a latency, or makes it flap, or hides it.
 type strike struct {
-	service string
-	latency time.Duration
-	until   time.Time
-	delayed int
+	service     string
+	latency     time.Duration
+	flaps       time.Duration // it answers with errors for so long, then well for as long, and so on
+	hides       bool          // nobody who observes gets to see it
+	since, till time.Time
+	count       int // answers that it changed, or questions that it kept from being asked
 }
 
 // Effect is something that an action or a fault did to the world.
@@ -325,7 +327,11 @@ func (w *World) ask(name string, asking map[string]bool) (time.Duration, error) 
 	case now.Before(one.startedAt.Add(one.duration(KnobWarmUp))):
 		return 0, errors.New("it is still warming up")
 	}
-	late := one.duration(KnobLatency) + w.struckBy(name)
+	struck, flaps := w.struckBy(name)
+	if flaps {
+		return 0, errors.New("it answers with an error, as it does every other moment")
+	}
+	late := one.duration(KnobLatency) + struck
 	slowest := time.Duration(0)
 	for _, need := range one.needs {
 		if need.unless != "" && one.knobs[FlagPrefix+need.unless] == "on" {
@@ -340,17 +346,33 @@ func (w *World) ask(name string, asking map[string]bool) (time.Duration, error) 
 	return late + slowest, nil
 }
 
-// struckBy is the latency that faults add to a service now; each of them counts the answer as delayed.
-func (w *World) struckBy(name string) time.Duration {
-	var added time.Duration
+// struckBy is the latency that faults add to a service now, and whether one makes it fail at this moment; each of them
+// counts the answers that it changes.
+func (w *World) struckBy(name string) (added time.Duration, flaps bool) {
+	now := w.now()
 	for id, one := range w.struck {
-		if one.service == name && w.now().Before(one.until) {
-			one.delayed++
+		failing := one.flaps > 0 && now.Sub(one.since)/one.flaps%2 == 0
+		if one.service != name || !now.Before(one.till) || one.latency == 0 && !failing {
+			continue
+		}
+		one.count++
+		w.struck[id] = one
+		added, flaps = added+one.latency, flaps || failing
+	}
+	return added, flaps
+}
+
+// hidden tells whether nobody gets to see a service now; the fault that hides it counts that somebody wanted to.
+func (w *World) hidden(name string) bool {
+	defer w.lock()()
+	for id, one := range w.struck {
+		if one.service == name && one.hides && w.now().Before(one.till) {
+			one.count++
 			w.struck[id] = one
-			added += one.latency
+			return true
 		}
 	}
-	return added
+	return false
 }
 
 // SetAnswer makes a PromQL question, letter for letter, have an answer of one sample.

@@ -109,13 +109,45 @@ func (s *Store) Commit(ctx context.Context, change jenner.Change) error {
 	}
 	defer s.mu.Unlock()
 	stored, err := s.admit(change)
+	var ended, begun []*intent
+	if err == nil {
+		ended, begun, err = s.effects(change)
+	}
 	if err != nil {
 		return fmt.Errorf("committing %s %s: %w", change.Record.Line, change.Record.ID, err)
 	}
 	s.putRecord(stored, change)
+	for _, one := range ended {
+		s.finish(one)
+	}
 	s.putFacts(change)
 	s.entries = append(s.entries, entries...)
+	for _, one := range begun {
+		s.begin(one)
+	}
 	return nil
+}
+
+// effects are the intents that a change ends and begins, before it does.
+func (s *state) effects(change jenner.Change) (ended, begun []*intent, err error) {
+	for _, result := range change.Results {
+		one, err := s.ending(result)
+		if err != nil {
+			return nil, nil, err
+		}
+		ended = append(ended, one)
+	}
+	for _, intent := range change.Intents {
+		one, err := beginning(intent)
+		if _, known := s.intents[intent.Key]; err == nil && known {
+			err = fmt.Errorf("%w: intent %s was begun before", jenner.ErrConflict, intent.Key)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		begun = append(begun, one)
+	}
+	return ended, begun, nil
 }
 
 // check refuses what could not be stored, before anything is.

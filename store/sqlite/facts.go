@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -85,19 +84,6 @@ func bodies[T any](ctx context.Context, s *Store, what, query string, args ...an
 		return err
 	}, query, args...)
 	return values, err
-}
-
-// readBodies is bodies inside a transaction.
-func readBodies[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
-	var values []T
-	for rows.Next() {
-		value, err := scan(rows)
-		if err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		values = append(values, value)
-	}
-	return values, errors.Join(rows.Err(), rows.Close())
 }
 
 func scanBody[T any](row scanner) (value T, err error) {

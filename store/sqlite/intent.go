@@ -19,23 +19,9 @@ const actor = "jenner"
 // Where one with its key is there already, that one is given back as it stands and fresh is false: the effect may have
 // happened.
 func (s *Store) Begin(ctx context.Context, intent jenner.Intent) (stored jenner.Intent, fresh bool, err error) {
-	if intent.Key == "" {
-		return intent, false, jenner.Permanent(errors.New("an intent has no key"), "")
-	}
-	if intent.State != "" && intent.State != jenner.IntentIntended {
-		return intent, false, jenner.Permanent(fmt.Errorf("intent %s begins as %q", intent.Key, intent.State), "end it with Finish")
-	}
-	intent.State = jenner.IntentIntended
 	err = s.change(ctx, "writing down intent "+intent.Key, func(t *tx) error {
-		if stored, err = t.intent(intent.Key); !errors.Is(err, jenner.ErrNotFound) {
-			fresh = false
-			return err
-		}
-		stored, fresh = utcIntent(intent), true
-		if err := t.putIntent(stored); err != nil {
-			return err
-		}
-		return t.audit(jenner.AuditEntry{At: stored.At, Kind: "intent", Subject: stored.By, Actor: actor, Data: jenner.Raw(stored)})
+		stored, fresh, err = t.begin(intent)
+		return err
 	})
 	if err != nil {
 		return jenner.Intent{}, false, err
@@ -43,29 +29,81 @@ func (s *Store) Begin(ctx context.Context, intent jenner.Intent) (stored jenner.
 	return stored, fresh, nil
 }
 
+func (t *tx) begin(intent jenner.Intent) (stored jenner.Intent, fresh bool, err error) {
+	if intent.Key == "" {
+		return intent, false, jenner.Permanent(errors.New("an intent has no key"), "")
+	}
+	if intent.State != "" && intent.State != jenner.IntentIntended {
+		return intent, false, jenner.Permanent(fmt.Errorf("intent %s begins as %q", intent.Key, intent.State), "end it with Finish")
+	}
+	if stored, err = t.intent(intent.Key); !errors.Is(err, jenner.ErrNotFound) {
+		return stored, false, err
+	}
+	intent.State = jenner.IntentIntended
+	stored = utcIntent(intent)
+	body, err := text(stored)
+	if err != nil {
+		return stored, false, err
+	}
+	if err := t.exec("INSERT INTO intents (key, by, at, ended, state, body, sum) VALUES (?, ?, ?, 0, ?, ?, ?)",
+		stored.Key, stored.By, stamp(stored.At), string(stored.State), body, bodySum(body)); err != nil {
+		return stored, false, err
+	}
+	return stored, true, t.audit(jenner.AuditEntry{At: stored.At, Kind: "intent", Subject: stored.By, Actor: actor, Data: body})
+}
+
+// begins begins intents of which none may be there already.
+func (t *tx) begins(intents []jenner.Intent) error {
+	for _, intent := range intents {
+		_, fresh, err := t.begin(intent)
+		if err == nil && !fresh {
+			err = fmt.Errorf("%w: intent %s was begun before", jenner.ErrConflict, intent.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Finish writes down what became of an intent, together with an audit entry of kind result. It takes the result fields
 // of intent, from State on, and leaves the others as they were begun. Finishing again with the same result does
 // nothing; with another one the error wraps jenner.ErrConflict. Where the key was never begun it wraps
 // jenner.ErrNotFound.
 func (s *Store) Finish(ctx context.Context, intent jenner.Intent) error {
-	if intent.State == "" || intent.State == jenner.IntentIntended {
-		return jenner.Permanent(fmt.Errorf("intent %s cannot finish as %q", intent.Key, intent.State), "say done, failed or unknown")
-	}
-	return s.change(ctx, "writing down the result of intent "+intent.Key, func(t *tx) error {
+	return s.change(ctx, "writing down the result of intent "+intent.Key, func(t *tx) error { return t.finish(intent) })
+}
+
+func (t *tx) finish(intents ...jenner.Intent) error {
+	for _, intent := range intents {
+		if intent.State == "" || intent.State == jenner.IntentIntended {
+			return jenner.Permanent(fmt.Errorf("intent %s cannot finish as %q", intent.Key, intent.State), "say done, failed or unknown")
+		}
 		stored, err := t.intent(intent.Key)
 		if err != nil {
 			return err
 		}
 		finished := utcIntent(withResult(stored, intent))
 		if stored.State != jenner.IntentIntended {
-			return sameResult(stored, finished)
+			if err := sameResult(stored, finished); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := t.putIntent(finished); err != nil {
+		body, err := text(finished)
+		if err != nil {
 			return err
 		}
-		return t.audit(jenner.AuditEntry{At: finished.EndedAt, Kind: "result", Subject: finished.By, Actor: actor,
-			Data: jenner.Raw(resultOf(finished))})
-	})
+		if err := t.exec("UPDATE intents SET ended = ?, state = ?, body = ?, sum = ? WHERE key = ?",
+			stamp(endOf(finished)), string(finished.State), body, bodySum(body), finished.Key); err != nil {
+			return err
+		}
+		if err := t.audit(jenner.AuditEntry{At: finished.EndedAt, Kind: "result", Subject: finished.By, Actor: actor,
+			Data: jenner.Raw(resultOf(finished))}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // result is what the audit log keeps of a finished intent; its beginning has an entry of its own.
@@ -113,16 +151,6 @@ func sameResult(stored, finished jenner.Intent) error {
 func utcIntent(intent jenner.Intent) jenner.Intent {
 	intent.At, intent.Expires, intent.EndedAt = intent.At.UTC(), intent.Expires.UTC(), intent.EndedAt.UTC()
 	return intent
-}
-
-func (t *tx) putIntent(intent jenner.Intent) error {
-	body, err := text(intent)
-	if err != nil {
-		return err
-	}
-	return t.exec(`INSERT INTO intents (key, by, at, ended, state, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (key) DO UPDATE SET ended = excluded.ended, state = excluded.state, body = excluded.body, sum = excluded.sum`,
-		intent.Key, intent.By, stamp(intent.At), stamp(endOf(intent)), string(intent.State), body, bodySum(body))
 }
 
 // endOf is when a finished intent ended; where that was not said, when it began.

@@ -1,12 +1,14 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -28,6 +30,16 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 		if err != nil {
 			return err
 		}
+		// Mostly it is the end or the result that changes. The other columns stand in indexes that need not be written then.
+		changed, err := t.count(`UPDATE ledger SET result = ?, until = ?, body = ?, sum = ?
+			WHERE id = ? AND kind = ? AND service = ? AND policy = ? AND runbook = ? AND at = ?`, entry.Result, stamp(entry.Until), body, bodySum(body),
+			entry.ID, string(entry.Kind), entry.Service, entry.Policy, entry.Runbook, stamp(entry.At))
+		if err != nil {
+			return err
+		}
+		if changed > 0 {
+			continue
+		}
 		if err := t.exec(`INSERT INTO ledger (id, kind, service, policy, runbook, result, at, until, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, service = excluded.service, policy = excluded.policy,
 				runbook = excluded.runbook, result = excluded.result, at = excluded.at, until = excluded.until, body = excluded.body, sum = excluded.sum`,
@@ -43,21 +55,28 @@ func (t *tx) putLedger(entries []jenner.LedgerEntry) error {
 // read the whole ledger in the order of its times than sort a few rows.
 const holding = "(kind <> 'health' AND until = 0) OR (kind <> 'health' AND until > ?)"
 
+// listed gives the sums and bodies of all entries that are asked for in one row, a line each: JSON has no line breaks. What
+// is held is read at each decision about anything, and handing out row after row is most of what reading a body costs.
+const listed = "SELECT group_concat(sum || ' ' || body, char(10) ORDER BY +at, rowid) FROM ledger WHERE "
+
 // checkCaps refuses what would take more than is allowed. It counts within the transaction, which also sees the changes
 // that are stored together with this one: two of them never pass each other.
 func (t *tx) checkCaps(change jenner.Change) error {
 	if len(change.Caps) == 0 {
 		return nil
 	}
-	rows, err := t.query("SELECT body, sum FROM ledger WHERE "+holding, from(change.Record.Updated))
+	held, err := t.remembered.list(t.row(listed+holding, from(change.Record.Updated)))
 	if err != nil {
 		return err
 	}
-	held, err := readBodies(rows, t.remembered.entry)
-	if err != nil {
-		return err
+	taken := jenner.CheckCaps(change.Caps, held, change.Ledger, change.Record.Updated)
+	if taken == nil {
+		return nil
 	}
-	return jenner.CheckCaps(change.Caps, held, change.Ledger, change.Record.Updated)
+	if stale := t.conflict(change.Record); stale != nil { // what was read is not what is stored, which comes first
+		return stale
+	}
+	return taken
 }
 
 // Ledger gives the entries from since on, and every earlier one that held its target after since or still does, the
@@ -70,8 +89,12 @@ func (s *Store) Ledger(ctx context.Context, since time.Time) ([]jenner.LedgerEnt
 // LedgerOf gives the entries of one service from since on, and every entry of whatever service that holds its target at
 // now, the oldest first. It is what a decision about that service needs, however much else the ledger holds.
 func (s *Store) LedgerOf(ctx context.Context, service string, since, now time.Time) ([]jenner.LedgerEntry, error) {
-	return s.entries(ctx,
-		"SELECT body, sum FROM ledger WHERE (service = ? AND at >= ?) OR "+holding+" ORDER BY +at, rowid", service, from(since), from(now))
+	var found []jenner.LedgerEntry
+	err := s.ask(ctx, s, "reading the ledger", func(row *sql.Rows) (err error) {
+		found, err = s.remembered.list(row)
+		return err
+	}, listed+"(service = ? AND at >= ?) OR "+holding, service, from(since), from(now))
+	return found, err
 }
 
 // LedgerOfRunbook gives the newest runs of a runbook that passed or failed, on whatever service, at most limit of them,
@@ -121,6 +144,31 @@ func (r *remembered) entry(row scanner) (jenner.LedgerEntry, error) {
 	if err := row.Scan(&body, &sum); err != nil {
 		return jenner.LedgerEntry{}, err
 	}
+	return r.read(body, sum)
+}
+
+// list reads the row of a query that begins with listed.
+func (r *remembered) list(row scanner) (found []jenner.LedgerEntry, err error) {
+	var all []byte
+	if err := row.Scan(&all); err != nil || len(all) == 0 {
+		return nil, err
+	}
+	for one := range bytes.SplitSeq(all, []byte{'\n'}) {
+		written, body, _ := bytes.Cut(one, []byte{' '})
+		sum, err := strconv.ParseInt(string(written), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: an entry of the ledger: %w", errDamaged, err)
+		}
+		entry, err := r.read(body, sum)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, entry)
+	}
+	return found, nil
+}
+
+func (r *remembered) read(body []byte, sum int64) (jenner.LedgerEntry, error) {
 	if sum != bodySum(body) {
 		return jenner.LedgerEntry{}, fmt.Errorf("%w: an entry of the ledger", errDamaged)
 	}

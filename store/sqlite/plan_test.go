@@ -130,10 +130,12 @@ func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
 	run1("INSERT INTO outcomes VALUES (1, ?, ?)", at, []byte(jenner.Raw(outcome)))
 	run1("INSERT INTO proofs VALUES (1, ?, ?)", at, []byte(jenner.Raw(proof)))
 	run1("INSERT INTO settings VALUES ('v', x'0102')")
+	run1("INSERT INTO timeline VALUES (2, 1, ?, 'acting', 'note', 'and waits', NULL)", at)
+	said := jenner.Entry{At: noon, Phase: jenner.PhaseActing, Kind: "note", Text: "and waits"}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantBroughtUp(t, dir, noon, []any{record, []jenner.Entry{entry}, []jenner.LedgerEntry{run}, []jenner.LedgerEntry{run}, done,
+	wantBroughtUp(t, dir, noon, []any{record, []jenner.Entry{entry, said}, []jenner.LedgerEntry{run}, []jenner.LedgerEntry{run}, done,
 		[]jenner.Outcome{outcome}, []jenner.Proof{proof}, []byte{1, 2}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -66,80 +67,115 @@ func (s *Store) Commit(ctx context.Context, change jenner.Change) error {
 		return jenner.Permanent(fmt.Errorf("a record needs a line, an id and a version from 0 on; this one has %q, %q and %d",
 			record.Line, record.ID, record.Version), "")
 	}
-	return s.change(ctx, "committing "+record.Line+" "+record.ID, func(t *tx) error {
-		row, err := t.putRecord(record)
-		if err != nil {
+	// What can be made ready beside the one writer is.
+	ready, err := prepared(change)
+	if err != nil {
+		return fmt.Errorf("committing %s %s: %w", record.Line, record.ID, err)
+	}
+	return s.change(ctx, "committing "+record.Line+" "+record.ID, func(t *tx) error { return t.commit(ready) })
+}
+
+// written is a change whose parts are as they will be stored, as far as that can be said beforehand.
+type written struct {
+	jenner.Change
+	sum     int64  // of the record
+	entries []byte // of the timeline; nil where there are none
+	audit   []told
+}
+
+func prepared(change jenner.Change) (ready written, err error) {
+	ready.Change = change
+	next := change.Record
+	next.Version++
+	if ready.sum, err = recordSum(next); err != nil {
+		return ready, err
+	}
+	if ready.audit, err = encoded(change.Audit); err != nil || len(change.Timeline) == 0 {
+		return ready, err
+	}
+	entries := slices.Clone(change.Timeline)
+	for i := range entries {
+		if _, err := stamp(entries[i].At).Value(); err != nil {
+			return ready, err
+		}
+		entries[i].At = entries[i].At.UTC()
+	}
+	ready.entries, err = text(entries)
+	return ready, err
+}
+
+func (t *tx) commit(change written) error {
+	// Before anything is written: who takes too much is refused often, and then there is nothing to take back.
+	if err := t.checkCaps(change.Change); err != nil {
+		return err
+	}
+	row, err := t.putRecord(change.Record, change.sum)
+	if err != nil {
+		return err
+	}
+	// One after the other, and no further after an error: SQLite may have rolled the transaction back by itself, and a
+	// statement after that would be stored alone.
+	if change.entries != nil {
+		if err := t.exec("INSERT INTO timeline (record, entries, sum) VALUES (?, ?, ?)", row, change.entries, bodySum(change.entries)); err != nil {
 			return err
 		}
-		for _, entry := range change.Timeline {
-			if err := t.putEntry(row, entry); err != nil {
-				return err
-			}
-		}
-		if err := t.checkCaps(change); err != nil {
-			return err
-		}
-		// One after the other, and no further after an error: SQLite may have rolled the transaction back by itself, and
-		// a statement after that would be stored alone.
-		if err := t.putLedger(change.Ledger); err != nil {
-			return err
-		}
-		if err := t.putOutcomes(change.Outcomes); err != nil {
-			return err
-		}
-		if err := t.putProofs(change.Proofs); err != nil {
-			return err
-		}
-		if err := t.putJudgements(change.Judgements); err != nil {
-			return err
-		}
-		return t.audit(change.Audit...)
-	})
+	}
+	if err := t.finish(change.Results...); err != nil {
+		return err
+	}
+	if err := t.putLedger(change.Ledger); err != nil {
+		return err
+	}
+	if err := t.putOutcomes(change.Outcomes); err != nil {
+		return err
+	}
+	if err := t.putProofs(change.Proofs); err != nil {
+		return err
+	}
+	if err := t.putJudgements(change.Judgements); err != nil {
+		return err
+	}
+	t.told = append(t.told, change.audit...)
+	return t.begins(change.Intents)
 }
 
 // putRecord creates or replaces a record whose version is the stored one, and gives its row number.
-func (t *tx) putRecord(r jenner.Record) (row int64, err error) {
-	next := r
-	next.Version++
-	sum, err := recordSum(next)
-	if err != nil {
-		return 0, err
-	}
+func (t *tx) putRecord(r jenner.Record, sum int64) (row int64, err error) {
 	if r.Version == 0 {
 		err = t.row("INSERT INTO records ("+recordColumns+") VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING n",
 			r.Line, r.ID, r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Created), stamp(r.Updated), blob(r.State), sum).Scan(&row)
 	} else {
-		err = t.row(`UPDATE records SET subject = ?, phase = ?, version = version + 1, due = ?, wait = ?, ended = ?, updated = ?, state = ?, sum = ?
+		ends := "" // ended stands in indexes, and whatever is set is written to all of them
+		if r.Ended {
+			ends = "ended = 1, "
+		}
+		err = t.row("UPDATE records SET "+ends+`subject = ?, phase = ?, version = version + 1, due = ?, wait = ?, updated = ?, state = ?, sum = ?
 			WHERE line = ? AND id = ? AND version = ? AND ended = 0 RETURNING n`,
-			r.Subject, string(r.Phase), stamp(r.Due), r.Wait, r.Ended, stamp(r.Updated), blob(r.State), sum, r.Line, r.ID, r.Version).Scan(&row)
+			r.Subject, string(r.Phase), stamp(r.Due), r.Wait, stamp(r.Updated), blob(r.State), sum, r.Line, r.ID, r.Version).Scan(&row)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, t.conflict(r)
 	}
+	t.wrote = true
 	return row, err
 }
 
-func (t *tx) putEntry(record int64, entry jenner.Entry) error {
-	sum, err := entrySum(entry)
-	if err != nil {
-		return err
-	}
-	return t.exec("INSERT INTO timeline (record, at, phase, kind, text, data, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		record, stamp(entry.At), string(entry.Phase), entry.Kind, entry.Text, blob(entry.Data), sum)
-}
-
-// conflict says what is stored instead of the version that was read.
+// conflict says what is stored instead of the version that was read; nil where it is that version.
 func (t *tx) conflict(r jenner.Record) error {
 	var version int64
 	var ended bool
 	err := t.row("SELECT version, ended FROM records WHERE line = ? AND id = ?", r.Line, r.ID).Scan(&version, &ended)
 	switch {
+	case errors.Is(err, sql.ErrNoRows) && r.Version == 0:
+		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("%w: there is no such record, and version %d was read", jenner.ErrConflict, r.Version)
 	case err != nil:
 		return err
 	case ended && version == r.Version:
 		return fmt.Errorf("%w: it has ended, and what has ended is not changed", jenner.ErrConflict)
+	case version == r.Version:
+		return nil
 	}
 	return fmt.Errorf("%w: version %d is stored, and version %d was read", jenner.ErrConflict, version, r.Version)
 }
@@ -204,18 +240,9 @@ func (s *Store) Timeline(ctx context.Context, line, id string) ([]jenner.Entry, 
 	}
 	var entries []jenner.Entry
 	err := s.ask(ctx, s, "reading the timeline of "+line+" "+id, func(row *sql.Rows) error {
-		var entry jenner.Entry
-		var sum int64
-		if err := row.Scan((*stamp)(&entry.At), &entry.Phase, &entry.Kind, &entry.Text, (*[]byte)(&entry.Data), &sum); err != nil {
-			return err
-		}
-		entries = append(entries, entry)
-		written, err := entrySum(entry)
-		if err == nil && sum != written {
-			err = fmt.Errorf("%w: entry %d", errDamaged, len(entries))
-		}
+		more, err := scanBody[[]jenner.Entry](row)
+		entries = append(entries, more...)
 		return err
-	}, `SELECT t.at, t.phase, t.kind, t.text, t.data, t.sum FROM timeline t JOIN records r ON r.n = t.record
-		WHERE r.line = ? AND r.id = ? ORDER BY t.n`, line, id)
+	}, `SELECT t.entries, t.sum FROM timeline t JOIN records r ON r.n = t.record WHERE r.line = ? AND r.id = ? ORDER BY t.n`, line, id)
 	return entries, err
 }

@@ -27,6 +27,28 @@ func init() {
 			}
 			return sumOf(parts...)
 		})
+	// For the migration that makes one row of what a commit adds to a timeline.
+	sqlite.MustRegisterDeterministicScalarFunction("jenner_entries", 6,
+		func(_ *sqlite.FunctionContext, columns []driver.Value) (driver.Value, error) {
+			return entryOfRow(columns)
+		})
+}
+
+// entryOfRow makes the list of one entry from the row that it was before: at, phase, kind, text, data and their sum.
+func entryOfRow(columns []driver.Value) ([]byte, error) {
+	at, _ := columns[0].(int64)
+	phase, _ := columns[1].(string)
+	kind, _ := columns[2].(string)
+	told, _ := columns[3].(string)
+	data, _ := columns[4].([]byte)
+	if sum, err := sumOf(at, phase, kind, told, data); err != nil || sum != columns[5] {
+		return nil, errors.Join(fmt.Errorf("%w: an entry of a timeline", errDamaged), err)
+	}
+	var when stamp
+	if err := when.Scan(at); err != nil {
+		return nil, err
+	}
+	return text([]jenner.Entry{{At: time.Time(when), Phase: jenner.Phase(phase), Kind: kind, Text: told, Data: data}})
 }
 
 // sumOf is the CRC-32C over columns, each with its length, so that nothing can move from one into the next.
@@ -68,10 +90,6 @@ func recordSum(r jenner.Record) (int64, error) {
 		ended = 1
 	}
 	return sumOf(r.Subject, string(r.Phase), r.Version, nanoseconds(r.Due), r.Wait, ended, nanoseconds(r.Updated), []byte(r.State))
-}
-
-func entrySum(e jenner.Entry) (int64, error) {
-	return sumOf(nanoseconds(e.At), string(e.Phase), e.Kind, e.Text, []byte(e.Data))
 }
 
 // nanoseconds is a time as it is stored.

@@ -10,16 +10,21 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/audit"
+	driver "modernc.org/sqlite"
 )
 
-// writer is the one place that writes. Its goroutine takes all changes that wait, runs each inside its own savepoint of
-// one transaction, and answers all of them once that transaction is synced: many changes share the cost of one sync.
+// writer is the one place that writes. Its goroutine takes all changes that wait, runs them in one transaction, and answers
+// all of them once that is synced: many changes share the cost of one sync. Where one of them fails halfway, which is rare,
+// all are run anew, each inside a savepoint of its own.
 type writer struct {
 	db     *sql.DB
 	conn   *sql.Conn
 	signer *audit.Signer
 
-	statements map[string]*sql.Stmt // used by the goroutine only
+	// Used by the goroutine only.
+	statements map[string]*sql.Stmt
+	wrote      bool // the change at hand has written something, or may have
+
 	remembered remembered
 
 	mu      sync.Mutex
@@ -30,7 +35,7 @@ type writer struct {
 	done    chan struct{} // closed when the goroutine has ended
 }
 
-// job is one change on its way.
+// job is one change on its way. apply may be called a second time, when what the first call wrote is taken back.
 type job struct {
 	apply  func(*tx) error
 	state  atomic.Int32
@@ -144,29 +149,61 @@ func (w *writer) group() {
 	}
 }
 
-// run applies every change inside its own savepoint and then writes all their audit entries. The errors are those of
-// the changes, one each, which the other changes do not mind; and one that fails the whole transaction.
+// run applies every change and then writes all their audit entries. The errors are those of the changes, one each, which
+// the other changes do not mind; and one that fails the whole transaction.
 func (w *writer) run(jobs []*job) (own []error, whole error) {
+	own, entries, halfway := w.applyAll(jobs)
+	if halfway {
+		_ = w.exec("ROLLBACK") // a full disk may have done so already
+		if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+			return nil, err
+		}
+		if own, entries, whole = w.applyApart(jobs); whole != nil {
+			return nil, whole
+		}
+	}
+	return own, audit.AppendEncoded(newAuditTx(w), w.signer, entries)
+}
+
+// applyAll applies the changes as they come. It stops where one fails after it has written something, or where the
+// database itself refuses, after which nobody knows what became of the transaction.
+func (w *writer) applyAll(jobs []*job) (own []error, entries []told, halfway bool) {
 	own = make([]error, len(jobs))
-	var entries []jenner.AuditEntry
+	for i, one := range jobs {
+		w.wrote = false
+		change := &tx{writer: w}
+		if own[i] = one.apply(change); own[i] == nil {
+			entries = append(entries, change.told...)
+			continue
+		}
+		if refused := new(driver.Error); w.wrote || errors.As(own[i], &refused) {
+			return nil, nil, true
+		}
+	}
+	return own, entries, false
+}
+
+// applyApart applies each change inside its own savepoint.
+func (w *writer) applyApart(jobs []*job) (own []error, entries []told, whole error) {
+	own = make([]error, len(jobs))
 	for i, one := range jobs {
 		if err := w.exec("SAVEPOINT change"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		change := &tx{writer: w}
 		if own[i] = one.apply(change); own[i] != nil {
 			// A full disk may have rolled back everything; then the savepoint is gone, and so are the changes before it.
 			if err := w.exec("ROLLBACK TO change"); err != nil {
-				return nil, errors.Join(own[i], err)
+				return nil, nil, errors.Join(own[i], err)
 			}
 		} else {
-			entries = append(entries, change.entries...)
+			entries = append(entries, change.told...)
 		}
 		if err := w.exec("RELEASE change"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return own, audit.Append(newAuditTx(w), w.signer, entries)
+	return own, entries, nil
 }
 
 // close answers everybody who waits and ends the goroutine.
@@ -213,6 +250,7 @@ func (w *writer) count(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	w.wrote = true
 	done, err := statement.Exec(args...)
 	if err != nil {
 		return 0, err
@@ -228,15 +266,6 @@ func (w *writer) row(query string, args ...any) scanner {
 	return statement.QueryRow(args...)
 }
 
-// query must be read to its end, or closed, before the next statement.
-func (w *writer) query(query string, args ...any) (*sql.Rows, error) {
-	statement, err := w.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	return statement.Query(args...)
-}
-
 // scanner is one row, or why there is none.
 type scanner interface{ Scan(into ...any) error }
 
@@ -247,17 +276,28 @@ func (f failed) Scan(...any) error { return f.err }
 // tx is what a change sees while it is applied. It must not be kept.
 type tx struct {
 	*writer
-	entries []jenner.AuditEntry
+	told []told
 }
+
+// told is an entry of the audit log as it is stored.
+type told = audit.Encoded
 
 // audit adds entries to the log once all changes of the transaction are through. It refuses what cannot be written, so
 // that one bad entry fails its own change and not the others.
 func (t *tx) audit(entries ...jenner.AuditEntry) error {
-	for _, entry := range entries {
-		if _, err := audit.Encode(entry); err != nil {
-			return fmt.Errorf("an audit entry: %w", err)
+	more, err := encoded(entries)
+	t.told = append(t.told, more...)
+	return err
+}
+
+func encoded(entries []jenner.AuditEntry) ([]told, error) {
+	list := make([]told, len(entries))
+	for i, entry := range entries {
+		body, err := audit.Encode(entry)
+		if err != nil {
+			return nil, fmt.Errorf("an audit entry: %w", err)
 		}
+		list[i] = told{At: entry.At, Body: body}
 	}
-	t.entries = append(t.entries, entries...)
-	return nil
+	return list, nil
 }

@@ -93,7 +93,7 @@ func TestWaitingChangesShareOneCommit(t *testing.T) {
 	blocker := another(t, store)
 	run(t, blocker, "BEGIN IMMEDIATE")
 	changes := []jenner.Change{simple("a"), simple("b"), simple("a"), simple("c"), simple("d")}
-	changes[4].Audit[0].Kind = "" // cannot be written
+	changes[4].Results = []jenner.Intent{{Key: "never begun", State: jenner.IntentDone}} // refused when the record is written already
 	errs := make([]error, len(changes))
 	var all sync.WaitGroup
 	for i, change := range changes {

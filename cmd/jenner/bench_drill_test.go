@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// quietDrill breaks nothing, so that what it costs is the drill itself: its looks, its commits, its queries.
+const quietDrill = `
+kind: experiment
+name: quiet
+hypothesis: nothing is broken
+service: checkout
+expect: {no_action_for: 1m}
+expect_verdict: NOT_NEEDED
+`
+
+// BenchmarkDrillOverhead is by how much the median order of the shop takes longer while a drill looks at it than while
+// `serve` watches it, and how much of a core Jenner then takes in each case.
+func BenchmarkDrillOverhead(b *testing.B) {
+	dir, err := makeWorld()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := stopWorld(context.Background(), dir); err != nil {
+			b.Logf("cannot end the shop: %v", err)
+		}
+		os.RemoveAll(dir)
+	})
+	drill := filepath.Join(b.TempDir(), "quiet.yaml")
+	if err := os.WriteFile(drill, []byte(quietDrill), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	data := filepath.Join(dir, "data")
+	served, servedCPU := orders(b, dir, "verified: healthy", 8, "serve", dir, "--data", data, "--listen", "", "--baseline", "5s")
+	drilled, drilledCPU := orders(b, dir, "observe", 1, "drill", drill, "--config", dir, "--data", data, "--baseline", "5s")
+	b.ReportMetric(100*(float64(drilled)/float64(served)-1), "overhead-%")
+	b.ReportMetric(float64(served.Microseconds())/1000, "served-p50-ms")
+	b.ReportMetric(float64(drilled.Microseconds())/1000, "drilled-p50-ms")
+	b.ReportMetric(servedCPU, "served-cpu-%")
+	b.ReportMetric(drilledCPU, "drilled-cpu-%")
+	b.ReportMetric(0, "ns/op")
+}
+
+// orders runs jenner until it has said a word so many times, and then places orders for a while, one after the other. It
+// gives how long the median one took, and the share of a core that jenner had meanwhile.
+func orders(b *testing.B, dir, word string, times int, args ...string) (median time.Duration, cpu float64) {
+	b.Helper()
+	out := &lockedBuffer{}
+	cmd := exec.Command(filepath.Join(dir, "jenner"), args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}()
+	raw, err := os.ReadFile(filepath.Join(dir, "services.yaml"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	front := regexp.MustCompile(`http://[0-9.]+:18080/orders`).FindString(string(raw))
+	until(b, "jenner says "+word, func() bool { return strings.Count(out.String(), word) >= times })
+	before, began := onProcessor(b, cmd.Process.Pid), time.Now()
+	var took []time.Duration
+	for time.Since(began) < 20*time.Second {
+		start := time.Now()
+		response, err := http.Post(front, "application/json", strings.NewReader(`{"sku":"mug","quantity":1}`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if response.StatusCode >= 300 {
+			b.Fatal(fmt.Errorf("an order was answered with status %d", response.StatusCode))
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], 100 * float64(onProcessor(b, cmd.Process.Pid)-before) / float64(time.Since(began))
+}

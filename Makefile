@@ -18,7 +18,7 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo reference fuzz clean
+.PHONY: help build test lint bench sim soak demo scenarios reference fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ soak: ## break the demo shop at random for SOAK, 1h where not said, and report w
 
 demo: build ## break a small real shop before your eyes, and heal it
 	$(BIN) demo
+
+scenarios: ## break real databases, proxies and queues and heal them, one line each; SCENARIOS="S2 S20" for some
+	$(GO) run ./scenarios $(SCENARIOS)
 
 reference: ## write docs/reference anew from the code
 	$(GO) run ./cmd/jenner reference docs/reference

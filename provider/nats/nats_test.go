@@ -33,7 +33,7 @@ type queue struct {
 	dead   jetstream.Stream
 }
 
-func started(t *testing.T) *queue {
+func started(t testing.TB) *queue {
 	t.Helper()
 	server, err := lab.StartNATS(t.Context(), t.TempDir())
 	if err != nil {
@@ -354,4 +354,12 @@ func TestTargetsThatAreNotRight(t *testing.T) {
 	if err := with(t.Context(), jenner.Target{Kind: "file", Name: "x"}, nil); err == nil {
 		t.Error("a file is taken for a queue")
 	}
+}
+
+func BenchmarkFault(b *testing.B) {
+	q := started(b)
+	b.Run("poison", func(b *testing.B) {
+		faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault, jenner.FaultRecord{Fault: "nats.poison", Target: q.target(),
+			Params: jenner.Params{"subject": jenner.Raw("orders.new"), "body": jenner.Raw("poison")}})
+	})
 }

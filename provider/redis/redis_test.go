@@ -278,3 +278,21 @@ func TestTargetsThatAreNotRight(t *testing.T) {
 		t.Error("a file is taken for a Redis")
 	}
 }
+
+func BenchmarkFault(b *testing.B) {
+	running, err := lab.StartRedis(b.Context(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { running.Stop() })
+	s := &server{address: running.Address()}
+	client := redis.NewClient(&redis.Options{Addr: s.address})
+	defer client.Close()
+	if err := client.Set(b.Context(), "price:1", "9.90", 0).Err(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("bad_value", func(b *testing.B) {
+		faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault, jenner.FaultRecord{Fault: "redis.bad_value", Target: s.target(),
+			Params: jenner.Params{"key": jenner.Raw("price:1"), "value": jenner.Raw("NaN")}})
+	})
+}

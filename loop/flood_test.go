@@ -175,7 +175,7 @@ func (f *flood) committed(change jenner.Change) {
 func (f *flood) notify(_ context.Context, _ string, message notify.Message) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pages, f.told = append(f.pages, message.Service), append(f.told, message.Title)
+	f.pages, f.told = append(f.pages, message.Service), append(f.told, message.Title+"\n"+message.Body)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type gameday struct {
 	specs   []jenner.FaultSpec            // of each strike
 	open    map[string]jenner.FaultRecord // the faults that hold, by the id of the strike
 	looked  time.Time
-	spoken  int // words that were told
+	unseen  string // why an abort condition cannot be seen at present
+	spoken  int    // words that were told
 	calm    map[string]time.Time
 	unsaved bool
 	tell    func(jenner.Entry)
@@ -46,27 +48,33 @@ func (l *Lab) RunGameday(ctx context.Context, day jenner.Gameday, tell func(jenn
 	if err := g.begin(ctx); err != nil {
 		return g.run, err
 	}
+	why := g.goOn(ctx)
+	err := g.end(context.WithoutCancel(ctx), why)
+	return g.run, err
+}
+
+// goOn does what is due until nothing is to be waited for any more, or says why the game day must be broken off.
+func (g *gameday) goOn(ctx context.Context) (why string) {
 	ticker := time.NewTicker(gamedayTick)
 	defer ticker.Stop()
-	why := ""
-	for over := false; !over && why == ""; {
-		if why = g.stopped(ctx); why != "" {
-			break
+	for {
+		if why := g.stopped(ctx); why != "" {
+			return why
 		}
-		g.step(ctx)
+		if why := g.step(ctx); why != "" {
+			return why
+		}
 		if err := g.save(context.WithoutCancel(ctx)); err != nil { // an interrupt is why it ends, and not that
-			why = "it cannot be written down: " + err.Error()
-			break
+			return "it cannot be written down: " + err.Error()
 		}
-		if over = g.over(); over {
-			break
+		if g.over() {
+			return ""
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 		}
 	}
-	return g.run, g.end(context.WithoutCancel(ctx), why)
 }
 
 // plan finds the targets of all faults before anything begins.
@@ -197,7 +205,8 @@ func (g *gameday) say(kind, text string, data any) {
 	g.tell(entry)
 }
 
-// stopped says why the game day must be broken off now.
+// stopped says why the game day must be broken off now. An abort condition that names no service is about each one that is
+// struck. One that cannot be seen at present breaks nothing off yet, but no lease is renewed meanwhile.
 func (g *gameday) stopped(ctx context.Context) string {
 	if ctx.Err() != nil {
 		return context.Cause(ctx).Error()
@@ -207,9 +216,14 @@ func (g *gameday) stopped(ctx context.Context) string {
 			return hold.By + " stopped Jenner"
 		}
 	}
+	g.unseen = ""
 	for _, expression := range g.run.Gameday.AbortIf {
-		if why, yes := g.abortIf(expression, jenner.Experiment{}); yes {
-			return why
+		for _, strike := range g.run.Struck {
+			why, yes := g.abortIf(expression, jenner.Experiment{Service: strike.Service})
+			if yes {
+				return why
+			}
+			g.unseen = cmp.Or(g.unseen, why)
 		}
 	}
 	return ""
@@ -256,14 +270,15 @@ func (g *gameday) hear(words []jenner.Word) {
 	g.spoken, g.run.Words = len(words), words
 }
 
-// end takes everything back, lets everybody act again, and writes down the whole of it, secrets included.
+// end takes everything back, the last fault first, and writes down the whole of it, secrets included. What holds action is
+// not released: it ends by itself within seconds, and until the probes have seen that the faults are gone, remediation would
+// act on what is well by now.
 func (g *gameday) end(ctx context.Context, why string) error {
-	during, cancel := context.WithTimeout(ctx, undoPatience)
-	defer cancel()
 	for i := len(g.run.Struck) - 1; i >= 0; i-- {
-		g.takeBack(during, i)
+		g.holdAll(g.Now().Add(undoPatience))
+		g.takeBack(ctx, i)
 	}
-	g.Release(g.run.ID)
+	g.holdAll(g.Now().Add(gamedayHold))
 	var left error
 	for _, strike := range g.run.Struck {
 		if _, open := g.open[strike.ID]; open {

@@ -2,28 +2,39 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/jenner-heal/jenner"
 )
 
-// step does what is due: it holds action where Jenner is not to heal, injects, renews, takes back, and looks.
-func (g *gameday) step(ctx context.Context) {
-	now := g.Now()
-	look := now.Sub(g.looked) >= gamedayLook
+// step does what is due: it holds action where Jenner is not to heal, injects, renews, takes back, and looks. Where the game
+// day must be broken off, it says why.
+func (g *gameday) step(ctx context.Context) (why string) {
+	look := g.Now().Sub(g.looked) >= gamedayLook
 	if look {
-		g.looked = now
-		g.holdAll(now)
+		g.looked = g.Now()
+		g.holdAll(g.looked.Add(gamedayHold))
 	}
 	for i := range g.run.Struck {
-		strike := &g.run.Struck[i]
+		strike, now := &g.run.Struck[i], g.Now() // whatever came before may have taken a while
 		record, open := g.open[strike.ID]
 		switch {
 		case strike.Error == "" && strike.InjectedAt.IsZero() && !now.Before(strike.DueAt):
+			if why := g.stopped(ctx); why != "" {
+				return why
+			}
 			g.strike(ctx, i)
+		case open && strike.Error != "": // something is left of it, and its lease ends
+			if look {
+				g.takeBack(ctx, i)
+			}
 		case open && g.specs[i].For > 0 && !now.Before(strike.InjectedAt.Add(g.specs[i].For.Std())):
 			g.takeBack(ctx, i)
+		case open && g.unseen != "" && !now.Before(record.Until):
+			return g.unseen + ", so that the lease of " + record.Fault + " was not renewed"
 		case open && look && g.removed(ctx, record):
 			strike.RemovedAt = now
 			g.takeBack(ctx, i)
@@ -32,14 +43,16 @@ func (g *gameday) step(ctx context.Context) {
 		}
 		g.watchStrike(ctx, strike, now)
 	}
+	return ""
 }
 
-func (g *gameday) holdAll(now time.Time) {
+// holdAll keeps Jenner from acting until a time, where people are to do it.
+func (g *gameday) holdAll(until time.Time) {
 	if g.run.Gameday.Heal {
 		return
 	}
 	for _, service := range g.Docs().Services {
-		g.Hold(jenner.Hold{Scope: service.Name, By: g.run.ID, At: g.run.StartedAt, Until: now.Add(gamedayHold),
+		g.Hold(jenner.Hold{Scope: service.Name, By: g.run.ID, At: g.run.StartedAt, Until: until,
 			Reason: "game day " + g.run.Gameday.Name + ": people do it"})
 	}
 }
@@ -50,8 +63,12 @@ func (g *gameday) lasting() time.Duration { return g.run.Gameday.Lease.Or(gameda
 func (g *gameday) strike(ctx context.Context, i int) {
 	strike, spec, now := &g.run.Struck[i], g.specs[i], g.Now()
 	g.unsaved = true
-	service, _ := g.Docs().Service(strike.Service)
-	target, _ := service.TargetNamed(strike.Target.Name)
+	service, known := g.Docs().Service(strike.Service)
+	target, has := service.TargetNamed(strike.Target.Name)
+	if !known || !has {
+		g.fails(i, fmt.Errorf("target %s of service %s is not in the files any more", strike.Target, strike.Service))
+		return
+	}
 	limits := g.Docs().Limits
 	_, err := ChangeGameday(ctx, g.Store, g.run.ID, now, func(_ *jenner.GamedayRun, change *jenner.Change) {
 		entry := g.ledgerOf(*strike)
@@ -60,16 +77,18 @@ func (g *gameday) strike(ctx context.Context, i int) {
 		change.Caps = []jenner.Cap{{Scope: jenner.CapAll, Max: limits.AtOnce()}, {Scope: jenner.CapService, Name: service.Name, Max: limits.OfService()}}
 	})
 	if err != nil {
-		strike.Error = "it was not injected: " + err.Error()
-		g.tellStrike(i, "error", strike.Error)
+		g.fails(i, err)
 		return
 	}
 	record, err := g.Injector.Inject(ctx, jenner.FaultRecord{ID: strike.ID, Drill: g.run.ID, Fault: spec.Fault, Params: spec.Params,
 		Service: service, Target: target, Secret: strike.Secret}, g.lasting())
 	if err != nil {
-		strike.Error = "it was not injected: " + err.Error()
-		g.free(ctx, *strike)
-		g.tellStrike(i, "error", strike.Error)
+		if _, gone := g.Injector.Journal.Get(strike.ID); errors.Is(gone, fs.ErrNotExist) {
+			g.free(ctx, *strike)
+		} else {
+			g.open[strike.ID] = record // half of it is there, and is taken back with the others
+		}
+		g.fails(i, err)
 		return
 	}
 	strike.Fault, strike.InjectedAt = record.Fault, record.InjectedAt
@@ -77,14 +96,19 @@ func (g *gameday) strike(ctx context.Context, i int) {
 	g.tellStrike(i, "fault", "is on")
 }
 
+func (g *gameday) fails(i int, err error) {
+	g.run.Struck[i].Error = "it was not injected: " + err.Error()
+	g.tellStrike(i, "error", g.run.Struck[i].Error)
+}
+
 func (g *gameday) ledgerOf(strike jenner.GamedayStrike) jenner.LedgerEntry {
 	return jenner.LedgerEntry{ID: strike.ID, Kind: jenner.LedgerFault, By: g.run.ID, Service: strike.Service, Target: strike.Target, At: strike.InjectedAt}
 }
 
-// free gives the target back to the ledger. Where that cannot be written, the entry ends by itself.
+// free gives the target back to the ledger, also after an interrupt. Where that cannot be written, the entry ends by itself.
 func (g *gameday) free(ctx context.Context, strike jenner.GamedayStrike) {
 	now := g.Now()
-	_, err := ChangeGameday(ctx, g.Store, g.run.ID, now, func(_ *jenner.GamedayRun, change *jenner.Change) {
+	_, err := ChangeGameday(context.WithoutCancel(ctx), g.Store, g.run.ID, now, func(_ *jenner.GamedayRun, change *jenner.Change) {
 		entry := g.ledgerOf(strike)
 		entry.Until = now
 		if entry.At.IsZero() {
@@ -97,7 +121,8 @@ func (g *gameday) free(ctx context.Context, strike jenner.GamedayStrike) {
 	}
 }
 
-// takeBack undoes a fault that is open. What is left is tried again at the end, and is the reaper's after that.
+// takeBack undoes a fault that is open, also after an interrupt. What is left is tried again every second and at the end, and
+// is the reaper's after that.
 func (g *gameday) takeBack(ctx context.Context, i int) {
 	strike := &g.run.Struck[i]
 	record, open := g.open[strike.ID]
@@ -115,7 +140,9 @@ func (g *gameday) takeBack(ctx context.Context, i int) {
 		return
 	}
 	delete(g.open, strike.ID)
-	strike.UndoneAt, strike.Error = g.Now(), ""
+	if !strike.InjectedAt.IsZero() { // of one that failed halfway it is still to be told why
+		strike.UndoneAt, strike.Error = g.Now(), ""
+	}
 	g.free(ctx, *strike)
 	if strike.RemovedAt.IsZero() {
 		g.tellStrike(i, "undo", "was taken back")
@@ -130,14 +157,18 @@ func (g *gameday) removed(ctx context.Context, record jenner.FaultRecord) bool {
 	return err == nil && !armed
 }
 
-// renewStrike lets a fault live on. The abort conditions were looked at just before.
+// renewStrike lets a fault live on, unless there is an abort condition that cannot be seen. They were looked at just before.
 func (g *gameday) renewStrike(ctx context.Context, i int, record jenner.FaultRecord) {
-	if record.Until.Sub(g.Now()) > g.lasting()/2 {
+	if g.unseen != "" || record.Until.Sub(g.Now()) > g.lasting()/2 {
 		return
 	}
 	renewed, err := g.Injector.Renew(ctx, record, g.lasting())
 	if err != nil {
-		g.run.Struck[i].RemovedAt = g.Now() // who held it is gone, and the fault with it
+		if g.removed(ctx, record) {
+			g.run.Struck[i].RemovedAt = g.Now() // who held it is gone, and the fault with it
+		} else {
+			g.tellStrike(i, "error", "its lease could not be renewed: "+err.Error())
+		}
 		g.takeBack(ctx, i)
 		return
 	}

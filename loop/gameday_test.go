@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/chaos"
 	"github.com/jenner-heal/jenner/loop"
+	"github.com/jenner-heal/jenner/provider/sim"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
 
@@ -30,8 +32,9 @@ func practice(change func(*jenner.Gameday)) jenner.Gameday {
 func (m *machine) practise(ctx context.Context, day jenner.Gameday, people func(id string)) (jenner.GamedayRun, []string, error) {
 	m.t.Helper()
 	var told []string
-	begun := make(chan string, 1)
+	begun, left := make(chan string, 1), make(chan struct{})
 	go func() {
+		defer close(left)
 		if id, ok := <-begun; ok && people != nil {
 			people(id)
 		}
@@ -48,6 +51,7 @@ func (m *machine) practise(ctx context.Context, day jenner.Gameday, people func(
 		}
 	})
 	close(begun)
+	<-left
 	return run, told, err
 }
 
@@ -58,22 +62,40 @@ func (m *machine) says(id string, kind jenner.WordKind, service, text string) {
 	}
 }
 
-// quietly boots the scene, lets it become steady, and looks in the end that no fault is left.
+// quietly boots the scene, lets it become steady, and looks in the end, also of a test that gave up, that no fault is left,
+// that the ledger holds nothing, and that Jenner may soon act again and had no reason to.
 func (m *machine) quietly(test func()) {
 	m.boot()
+	defer func() { m.program.shut() }()
 	time.Sleep(5 * time.Second)
+	defer m.nothingLeft()
 	test()
+}
+
+func (m *machine) nothingLeft() {
+	m.t.Helper()
 	open, err := m.program.lab.Injector.Journal.Open()
 	if err != nil || len(open) > 0 {
 		m.t.Errorf("%d faults are left: %v", len(open), err)
 	}
-	for _, hold := range m.program.allHolds() {
-		if strings.HasPrefix(hold.By, "g-") {
-			m.t.Errorf("the game day still holds %s", hold.Scope)
+	ledger, err := m.program.store.Ledger(context.Background(), time.Time{})
+	for _, entry := range ledger {
+		if entry.Kind == jenner.LedgerFault && entry.Holds(time.Now()) {
+			m.t.Errorf("the ledger holds %s on", entry.Place())
 		}
 	}
-	m.program.shut()
+	if err != nil {
+		m.t.Error(err)
+	}
+	for _, hold := range m.program.allHolds() {
+		if strings.HasPrefix(hold.By, "g-") && time.Until(hold.Until) > 5*time.Second {
+			m.t.Errorf("the game day still holds %s until %s", hold.Scope, hold.Until)
+		}
+	}
 }
+
+// restarts is how often Jenner restarted something.
+func (m *machine) restarts() int { return strings.Count(fmt.Sprint(m.world.Effects()), " restart ") }
 
 // TestPeopleRemoveASecretFault: they acknowledge, remove and resolve it; Jenner watches and does nothing; nothing says what
 // it was before the end.
@@ -105,7 +127,7 @@ func TestPeopleRemoveASecretFault(t *testing.T) {
 					t.Errorf("it gives the secret away: %s", line)
 				}
 			}
-			if restarts := strings.Count(fmt.Sprint(m.world.Effects()), " restart "); restarts != 0 {
+			if restarts := m.restarts(); restarts != 0 {
 				t.Errorf("Jenner restarted it %d times although people were to do it", restarts)
 			}
 			m.toldAfterwards(run)
@@ -136,9 +158,6 @@ func (m *machine) toldAfterwards(run jenner.GamedayRun) {
 	for _, entry := range taken {
 		if entry.Kind == jenner.LedgerFault {
 			faults++
-			if entry.Holds(time.Now()) {
-				m.t.Errorf("the ledger holds %s on", entry.Place())
-			}
 		}
 	}
 	if err != nil || faults != 1 {
@@ -146,7 +165,8 @@ func (m *machine) toldAfterwards(run jenner.GamedayRun) {
 	}
 }
 
-// TestAGameDayEnds: however it ends, the fault is taken back, and the run says why it ended.
+// TestAGameDayEnds: however it ends, the fault is taken back, the run says why it ended, and Jenner does not heal afterwards
+// what is well by then.
 func TestAGameDayEnds(t *testing.T) {
 	common := documents(t, "testdata/common.yaml")
 	for name, c := range map[string]struct {
@@ -168,6 +188,12 @@ func TestAGameDayEnds(t *testing.T) {
 		"by the kill switch": {nil, func(m *machine, _ context.CancelCauseFunc) { m.stop("ann") }, "ann stopped Jenner", 5 * time.Second},
 		"by an abort condition": {func(d *jenner.Gameday) { d.AbortIf = []string{`probe("checkout", "ready").failing`} }, nil,
 			`abort condition: probe("checkout", "ready").failing`, 0},
+		"by an abort condition about whatever is struck": {func(d *jenner.Gameday) { d.AbortIf = []string{`probe("ready").failing`} }, nil,
+			`abort condition: probe("ready").failing`, 0},
+		"by an abort condition that nobody can see": {func(d *jenner.Gameday) {
+			d.AbortIf, d.Lease = []string{`probe("ready").failing_for > duration("1m")`}, jenner.Duration(4*time.Second)
+		}, func(m *machine, _ context.CancelCauseFunc) { m.see(false) },
+			`abort condition probe("ready").failing_for > duration("1m"): probe ready of checkout gives no answers, so that the lease of sim.hang was not renewed`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +220,90 @@ func TestAGameDayEnds(t *testing.T) {
 					if own := c.day != nil && run.Gameday.Faults[0].For > 0; own && strike.UndoneAt.Sub(strike.InjectedAt).Round(time.Second) != 3*time.Second {
 						t.Errorf("it held for %s", strike.UndoneAt.Sub(strike.InjectedAt))
 					}
+					m.see(true)
+					time.Sleep(20 * time.Second)
+					if restarts := m.restarts(); restarts != 0 {
+						t.Errorf("Jenner restarted it %d times although it was well\n%s", restarts, m.told())
+					}
 				})
+			})
+		})
+	}
+}
+
+// TestAnInterruptAtEveryCommitOfAGameDay: wherever it comes, it is why the game day ends, and nothing is left of it.
+func TestAnInterruptAtEveryCommitOfAGameDay(t *testing.T) {
+	common := documents(t, "testdata/common.yaml")
+	for at, struck := 2, false; !struck; at++ { // the first commit is its beginning
+		synctest.Test(t, func(t *testing.T) {
+			m := scene(t, common, jenner.Documents{})
+			m.quietly(func() {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				commits := 0
+				m.mu.Lock()
+				m.dies = func(_ int, _ string, change *jenner.Change) death {
+					if change != nil && change.Record.Line == loop.GamedayLine {
+						if commits++; commits == at {
+							cancel(errors.New("interrupted"))
+						}
+					}
+					return lives
+				}
+				m.mu.Unlock()
+				run, told, err := m.practise(ctx, practice(func(d *jenner.Gameday) { d.Faults[0].For = jenner.Duration(3 * time.Second) }), nil)
+				struck = commits < at
+				if want := map[bool]string{false: "interrupted"}[struck]; err != nil || run.Aborted != want && commits > at {
+					t.Errorf("at commit %d of %d: broken off by %q (%v)\n%s", at, commits, run.Aborted, err, strings.Join(told, "\n"))
+				}
+				if is := m.world.State("checkout"); is != "running" {
+					t.Errorf("at commit %d of %d: checkout is %s", at, commits, is)
+				}
+			})
+		})
+	}
+}
+
+// halfHang hangs, says that it could not, and cannot be taken back at first.
+type halfHang struct {
+	*sim.FaultHang
+	stubborn *int
+}
+
+func (h halfHang) Inject(ctx context.Context, call chaos.Call) error {
+	return errors.Join(h.FaultHang.Inject(ctx, call), errors.New("the wire broke"))
+}
+
+func (h halfHang) Undo(ctx context.Context, call chaos.Call) error {
+	if *h.stubborn--; *h.stubborn >= 0 {
+		return errors.New("the wire is still broken")
+	}
+	return h.FaultHang.Undo(ctx, call)
+}
+
+// TestAFaultThatIsHalfThere: what a failed injection left behind is taken back as soon as that can be done, and at the end
+// once more.
+func TestAFaultThatIsHalfThere(t *testing.T) {
+	common := documents(t, "testdata/common.yaml")
+	for _, stubborn := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			m := scene(t, common, jenner.Documents{})
+			m.quietly(func() {
+				left := stubborn
+				m.program.lab.Injector.Build = func(string, string, jenner.Params) (string, chaos.Fault, error) {
+					return "sim.hang", halfHang{&sim.FaultHang{}, &left}, nil
+				}
+				run, told, err := m.practise(t.Context(), practice(func(d *jenner.Gameday) {
+					d.Faults = append(d.Faults, jenner.GamedayFault{At: jenner.Duration(20 * time.Second), Fault: "hang", Target: "checkout"})
+				}), nil)
+				for _, strike := range run.Struck {
+					if !strings.Contains(strike.Error, "it was not injected") || !strike.InjectedAt.IsZero() || !strike.UndoneAt.IsZero() {
+						t.Errorf("%+v", strike)
+					}
+				}
+				if is := m.world.State("checkout"); err != nil || is != "running" {
+					t.Errorf("checkout is %s: %v\n%s", is, err, strings.Join(told, "\n"))
+				}
 			})
 		})
 	}

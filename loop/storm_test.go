@@ -149,10 +149,10 @@ func TestL20AStorm(t *testing.T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.pages) > 0 {
-		t.Errorf("people were told about %q", f.told)
+		t.Errorf("people were told:\n%s", strings.Join(f.told, "\n"))
 	}
 	if f.ended[jenner.PhaseEscalated] > 0 {
-		t.Errorf("incidents ended %v: %q", f.ended, f.told)
+		t.Errorf("incidents ended %v", f.ended)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -34,14 +35,25 @@ func Need(program, debian string, folders ...string) (string, error) {
 	return "", fmt.Errorf("%s is not installed; apt-get install %s", program, debian)
 }
 
-// FreePort gives a TCP port of the loopback address that nobody listens on at present.
+// The ports that FreePort gives lie below those that the kernel takes for connections of its own choice, so that none of
+// these takes a port between FreePort and the start of the server.
+const (
+	firstPort = 15000
+	lastPort  = 32000
+)
+
+// FreePort gives a TCP port of the loopback address that nobody listens on at present, chosen by chance.
 func FreePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var taken error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, listener.Close()
+		}
+		taken = err
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port between %d and %d was found: %w", firstPort, lastPort, taken)
 }
 
 // Process is a program that was started here.

@@ -104,7 +104,9 @@ func (t Table) Make(until time.Time, chains ...Chain) error {
 		return err
 	}
 	table, set := conn.CreateTable(t.table()), t.set()
-	set.Table = table
+	// The number counts within this transaction only, and left to itself the library takes one from a variable of the whole
+	// program without a lock.
+	set.Table, set.ID = table, 1
 	if err := conn.AddSet(set, lasting); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (g *gameday) goOn(ctx context.Context) (why string) {
 		if err := g.save(context.WithoutCancel(ctx)); err != nil { // an interrupt is why it ends, and not that
 			return "it cannot be written down: " + err.Error()
 		}
-		if g.over() {
+		if ctx.Err() == nil && g.over() { // what an interrupt kept from being injected is no end
 			return ""
 		}
 		select {

@@ -234,7 +234,7 @@ func TestAGameDayEnds(t *testing.T) {
 // TestAnInterruptAtEveryCommitOfAGameDay: wherever it comes, it is why the game day ends, and nothing is left of it.
 func TestAnInterruptAtEveryCommitOfAGameDay(t *testing.T) {
 	common := documents(t, "testdata/common.yaml")
-	for at, struck := 2, false; !struck; at++ { // the first commit is its beginning
+	for at, past := 2, false; !past; at++ { // the first commit is its beginning
 		synctest.Test(t, func(t *testing.T) {
 			m := scene(t, common, jenner.Documents{})
 			m.quietly(func() {
@@ -252,8 +252,12 @@ func TestAnInterruptAtEveryCommitOfAGameDay(t *testing.T) {
 				}
 				m.mu.Unlock()
 				run, told, err := m.practise(ctx, practice(func(d *jenner.Gameday) { d.Faults[0].For = jenner.Duration(3 * time.Second) }), nil)
-				struck = commits < at
-				if want := map[bool]string{false: "interrupted"}[struck]; err != nil || run.Aborted != want && commits > at {
+				past = commits < at
+				want := ""
+				if commits > at { // the last one is its end
+					want = "interrupted"
+				}
+				if err != nil || run.Aborted != want {
 					t.Errorf("at commit %d of %d: broken off by %q (%v)\n%s", at, commits, run.Aborted, err, strings.Join(told, "\n"))
 				}
 				if is := m.world.State("checkout"); is != "running" {

@@ -81,21 +81,7 @@ func TestAHolderConforms(t *testing.T) { faulttest.Run(t, litterWorld) }
 func TestL21AHolderEndsWhoeverIsKilled(t *testing.T) { faulttest.Killed(t, litterWorld) }
 
 // holding is an injector whose holders are real processes.
-func holding(t *testing.T) *chaos.Injector {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "faults")
-	journal, err := chaos.OpenJournal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &chaos.Injector{Journal: journal, Now: time.Now, Build: makeFault,
-		Holders: &chaos.Holders{Command: []string{self, "faulttest-hold", dir}, Journal: journal},
-		Held:    func() (jenner.Hold, bool) { return jenner.Hold{}, false }}
-}
+func holding(t *testing.T) *chaos.Injector { return faulttest.Injector(t, makeFault) }
 
 // TestL21AHolderThatDiedIsNotRenewed: the fault is over, and whoever goes on as if it held would judge what is not there.
 func TestL21AHolderThatDiedIsNotRenewed(t *testing.T) {

@@ -2,7 +2,6 @@ package faulttest
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -12,16 +11,18 @@ import (
 
 // Benchmark measures how long a fault takes until it holds, and until it is proved to be gone, both together, with the undo
 // journal synced to disk: the median and the 99th percentile by nearest rank, in milliseconds. A fault that a process holds
-// includes the start and the end of that process. record holds the fault's full name, its parameters and the target.
-func Benchmark(b *testing.B, fault Make, record jenner.FaultRecord) {
-	dir := filepath.Join(b.TempDir(), "faults")
-	injector, err := injectorOf(fault, dir)
-	if err != nil {
-		b.Fatal(err)
-	}
+// includes the start and the end of that process. record holds the fault's full name, its parameters and the target. before
+// is done before each time and does not count.
+func Benchmark(b *testing.B, fault Make, record jenner.FaultRecord, before ...func()) {
+	injector := Injector(b, fault)
 	var injecting, undoing []time.Duration
 	for b.Loop() {
 		record.ID = fmt.Sprintf("bench-%d", len(injecting)) // a queue knows a message again by it
+		b.StopTimer()
+		for _, do := range before {
+			do()
+		}
+		b.StartTimer()
 		began := time.Now()
 		injected, err := injector.Inject(b.Context(), record, time.Minute)
 		held := time.Now()

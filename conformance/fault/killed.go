@@ -60,6 +60,16 @@ func Programs(fault Make) bool {
 	return true
 }
 
+// Injector is an injector with a journal of its own, whose faults are held by processes of this very test program.
+func Injector(tb testing.TB, fault Make) *chaos.Injector {
+	tb.Helper()
+	injector, err := injectorOf(fault, filepath.Join(tb.TempDir(), "faults"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return injector
+}
+
 func injectorOf(fault Make, dir string) (*chaos.Injector, error) {
 	journal, err := chaos.OpenJournal(dir)
 	if err != nil {

@@ -1,15 +1,14 @@
 package host
 
 import (
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
-// BenchmarkFault measures how long a fault takes until it holds and until it is proved to be gone, both together. It pays
-// for the start and the end of this test program, which holds the fault.
+// BenchmarkFault pays for the start and the end of this test program, which holds the fault.
 func BenchmarkFault(b *testing.B) {
 	for _, bench := range []struct {
 		fault  string
@@ -21,24 +20,8 @@ func BenchmarkFault(b *testing.B) {
 		{"host.disk_full", nil, func() jenner.Target { return mounted(b) }},
 	} {
 		b.Run(bench.fault, func(b *testing.B) {
-			injector := injecting(b)
-			record := jenner.FaultRecord{ID: "bench", Fault: bench.fault, Target: bench.target(), Params: bench.params}
-			var took []time.Duration
-			for b.Loop() {
-				began := time.Now()
-				injected, err := injector.Inject(b.Context(), record, time.Minute)
-				if err == nil {
-					err = injector.Undo(b.Context(), injected)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(began))
-			}
-			slices.Sort(took)
-			for name, share := range map[string]float64{"p50-ms": 0.5, "p99-ms": 0.99} {
-				b.ReportMetric(float64(took[int(share*float64(len(took)-1))])/float64(time.Millisecond), name)
-			}
+			faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault,
+				jenner.FaultRecord{Fault: bench.fault, Target: bench.target(), Params: bench.params})
 		})
 	}
 }

@@ -82,18 +82,7 @@ func put(t testing.TB, group cgroup.Group, file, text string) {
 // injecting is an injector whose holders are real processes.
 func injecting(t testing.TB) *chaos.Injector {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "faults")
-	journal, err := chaos.OpenJournal(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &chaos.Injector{Journal: journal, Now: time.Now, Build: catalog.Merge(Provider).MakeFault,
-		Holders: &chaos.Holders{Command: []string{self, "faulttest-hold", dir}, Journal: journal},
-		Held:    func() (jenner.Hold, bool) { return jenner.Hold{}, false }}
+	return faulttest.Injector(t, catalog.Merge(Provider).MakeFault)
 }
 
 // inject injects a fault, which is undone at the end of the test at the latest.

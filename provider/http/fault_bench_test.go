@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
-	"github.com/jenner-heal/jenner/chaos"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
-// BenchmarkFault measures how long a fault at the proxy takes until it holds and until it is proved to be gone, both
-// together.
+// BenchmarkFault asks the proxy over its control endpoint.
 func BenchmarkFault(b *testing.B) {
 	for _, bench := range []struct {
 		fault  string
@@ -28,34 +27,9 @@ func BenchmarkFault(b *testing.B) {
 	} {
 		b.Run(bench.fault, func(b *testing.B) {
 			w := behindService(b, func(nethttp.ResponseWriter, *nethttp.Request) {})
-			journal, err := chaos.OpenJournal(b.TempDir())
-			if err != nil {
-				b.Fatal(err)
-			}
-			injector := &chaos.Injector{Journal: journal, Now: time.Now, Build: catalog.Merge(Provider).MakeFault,
-				Held: func() (jenner.Hold, bool) { return jenner.Hold{}, false }}
-			record := jenner.FaultRecord{ID: "bench", Fault: bench.fault, Target: w.target(), Params: bench.params}
-			var took []time.Duration
-			for b.Loop() {
-				began := time.Now()
-				injected, err := injector.Inject(b.Context(), record, time.Minute)
-				if err == nil {
-					err = injector.Undo(b.Context(), injected)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(began))
-			}
-			quantiles(b, took)
+			faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault,
+				jenner.FaultRecord{Fault: bench.fault, Target: w.target(), Params: bench.params})
 		})
-	}
-}
-
-func quantiles(b *testing.B, took []time.Duration) {
-	slices.Sort(took)
-	for name, share := range map[string]float64{"p50-ms": 0.5, "p99-ms": 0.99} {
-		b.ReportMetric(float64(took[int(share*float64(len(took)-1))])/float64(time.Millisecond), name)
 	}
 }
 

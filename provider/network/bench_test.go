@@ -1,18 +1,15 @@
 package network
 
 import (
-	"context"
 	"io"
-	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
-// BenchmarkFault injects and undoes each fault through the injector, with its journal and, where there is one, its
-// process; p50-ms and p99-ms are of both together.
+// BenchmarkFault has a connection made before each time, for resets to cut.
 func BenchmarkFault(b *testing.B) {
 	for _, fault := range []struct {
 		name   string
@@ -23,37 +20,15 @@ func BenchmarkFault(b *testing.B) {
 	} {
 		b.Run(fault.name, func(b *testing.B) {
 			w := newWorld(b)
-			i := injector(b)
 			params := jenner.Params{}
 			for key, value := range fault.params {
 				params[key] = jenner.Raw(value)
 			}
-			var took []time.Duration
-			for n := 0; b.Loop(); n++ {
-				b.StopTimer()
-				w.connected(b, "tcp", at(theirs, echoPort))
-				record := jenner.FaultRecord{ID: "bench-" + strconv.Itoa(n), Fault: "network." + fault.name, Params: params, Target: w.target(server)}
-				b.StartTimer()
-				begun := time.Now()
-				record, err := i.Inject(context.Background(), record, time.Minute)
-				if err == nil {
-					err = i.Undo(context.Background(), record)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(begun))
-			}
-			report(b, took)
+			faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault,
+				jenner.FaultRecord{Fault: "network." + fault.name, Params: params, Target: w.target(server)},
+				func() { w.connected(b, "tcp", at(theirs, echoPort)) })
 		})
 	}
-}
-
-func report(b *testing.B, took []time.Duration) {
-	slices.Sort(took)
-	at := func(share float64) float64 { return took[int(share*float64(len(took)-1))].Seconds() * 1000 }
-	b.ReportMetric(at(0.50), "p50-ms")
-	b.ReportMetric(at(0.99), "p99-ms")
 }
 
 // BenchmarkOtherTraffic sends a stream that no fault is about: without any fault, and with one armed that nobody meets.

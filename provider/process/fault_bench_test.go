@@ -3,16 +3,15 @@ package process
 import (
 	"fmt"
 	"os"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/cgroup"
 )
 
-// BenchmarkFault measures how long a fault takes until it holds and until it is proved to be gone, both together. A fault
-// that a process holds pays for the start and the end of this test program.
+// BenchmarkFault pays, where a process holds the fault, for the start and the end of this test program.
 func BenchmarkFault(b *testing.B) {
 	for _, bench := range []struct {
 		fault  string
@@ -24,6 +23,8 @@ func BenchmarkFault(b *testing.B) {
 		{"process.descriptors", nil, false},
 		{"process.pids", nil, true},
 		{"process.crash_loop", jenner.Params{"after": jenner.Raw("0")}, false},
+		{"process.io_error", jenner.Params{"path": jenner.Raw(".")}, false},
+		{"process.io_delay", jenner.Params{"path": jenner.Raw("."), "delay": jenner.Raw("1ms")}, false},
 		{"process.slow_start", jenner.Params{"delay": jenner.Raw("1m")}, false},
 	} {
 		b.Run(bench.fault, func(b *testing.B) {
@@ -38,7 +39,7 @@ func BenchmarkFault(b *testing.B) {
 			if bench.group {
 				defer alone(b, target)()
 			}
-			lives(b, jenner.FaultRecord{ID: "bench", Fault: bench.fault, Target: target, Params: bench.params})
+			faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault, jenner.FaultRecord{Fault: bench.fault, Target: target, Params: bench.params})
 		})
 	}
 }
@@ -68,25 +69,5 @@ func alone(b *testing.B, target jenner.Target) (end func()) {
 		if err := os.Remove(group.Dir); err != nil {
 			b.Error(err)
 		}
-	}
-}
-
-func lives(b *testing.B, record jenner.FaultRecord) {
-	injector := injecting(b)
-	var took []time.Duration
-	for b.Loop() {
-		began := time.Now()
-		injected, err := injector.Inject(b.Context(), record, time.Minute)
-		if err == nil {
-			err = injector.Undo(b.Context(), injected)
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	for name, share := range map[string]float64{"p50-ms": 0.5, "p99-ms": 0.99} {
-		b.ReportMetric(float64(took[int(share*float64(len(took)-1))])/float64(time.Millisecond), name)
 	}
 }

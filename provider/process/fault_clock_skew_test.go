@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
 // near tells whether two durations are as good as the same: far less apart than any skew of these tests, far more than
@@ -359,5 +360,5 @@ func BenchmarkClockSkew(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { ensureGone(context.WithoutCancel(b.Context()), target, 0) })
-	lives(b, jenner.FaultRecord{ID: "bench", Fault: "process.clock_skew", Target: target, Params: written(map[string]any{"ahead": "90s"})})
+	faulttest.Benchmark(b, catalog.Merge(Provider).MakeFault, jenner.FaultRecord{Fault: "process.clock_skew", Target: target, Params: written(map[string]any{"ahead": "90s"})})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,18 +17,7 @@ import (
 // injecting is an injector whose holders are real processes.
 func injecting(tb testing.TB) *chaos.Injector {
 	tb.Helper()
-	dir := filepath.Join(tb.TempDir(), "faults")
-	journal, err := chaos.OpenJournal(dir)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &chaos.Injector{Journal: journal, Now: time.Now, Build: catalog.Merge(Provider).MakeFault,
-		Holders: &chaos.Holders{Command: []string{self, "faulttest-hold", dir}, Journal: journal},
-		Held:    func() (jenner.Hold, bool) { return jenner.Hold{}, false }}
+	return faulttest.Injector(tb, catalog.Merge(Provider).MakeFault)
 }
 
 // inject injects a fault, which is undone at the end of the test at the latest.

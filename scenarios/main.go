@@ -127,6 +127,7 @@ func runAll(ctx context.Context, chosen []scenario, keep bool) error {
 	failed := 0
 	for _, s := range chosen {
 		outcome := s.run(ctx, dir, keep)
+		fmt.Fprintln(os.Stderr, outcome.line)
 		lines = append(lines, outcome.line)
 		if !outcome.proven {
 			failed++

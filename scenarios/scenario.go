@@ -148,8 +148,13 @@ func (s scenario) sum(rounds []round) outcome {
 		verdict, why = "INCOMPLETE", append(why, fmt.Sprintf("%d rounds were expected", s.rounds))
 	}
 	line := fmt.Sprintf("%s %s %d/%d", s.title(), verdict, proven, max(s.rounds, len(rounds)))
-	if proven > 0 && s.want() == "PROVEN" {
-		line += fmt.Sprintf(" detected %s recovered %s", median(detected), median(recovered))
+	for _, one := range []struct {
+		what string
+		ms   []int64
+	}{{"detected", detected}, {"recovered", recovered}} {
+		if len(one.ms) > 0 && s.want() == "PROVEN" {
+			line += " " + one.what + " " + median(one.ms)
+		}
 	}
 	if len(why) > 0 {
 		line += ": " + strings.Join(why, "; ")
@@ -165,7 +170,7 @@ func known(all []int64, ms int64) []int64 {
 	return append(all, ms)
 }
 
-// median is the middle one of some milliseconds, the lower one of two.
+// median is the middle one of some milliseconds, one at least, the lower one of two.
 func median(ms []int64) string {
 	sorted := slices.Sorted(slices.Values(ms))
 	return fmt.Sprintf("%.2fs", float64(sorted[(len(sorted)-1)/2])/1000)

@@ -221,7 +221,11 @@ func (l *law) agreed(of *account, run *jenner.Run) {
 	}
 }
 
+// voted keeps a vote. Who says the same again has said it the first time, however late it comes again.
 func (l *law) voted(vote jenner.Vote) {
+	if was, known := l.votes[vote.Request][vote.Person]; known && was.Yes == vote.Yes {
+		return
+	}
 	if l.votes[vote.Request] == nil {
 		l.votes[vote.Request] = map[string]jenner.Vote{}
 	}

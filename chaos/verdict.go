@@ -39,14 +39,14 @@ type Change struct {
 
 // Judge says what a drill showed. It is a pure function of the facts; the order of its questions is the meaning of the
 // verdicts: what spoils the experiment comes first, then harm, then success. Where nothing was to be healed, the questions
-// about healing are not asked.
+// about healing are not asked; but what would have passed without anybody, or was not shown to last, proves no restraint.
 func Judge(facts Facts) (jenner.Verdict, []string) {
 	questions := []func(Facts) (jenner.Verdict, []string){
 		left, stopped, quiet, blind, toothless, harm, broken, alone, unhealed, untold, wrong, unmeasured, slow,
 	}
 	if facts.Experiment.Expect.Outcome.Negative() {
 		questions = []func(Facts) (jenner.Verdict, []string){
-			left, stopped, blind, toothless, meddled, broken, unstopped, unmeasured, late, restrained,
+			left, stopped, blind, toothless, meddled, broken, alone, unstopped, unmeasured, late, restrained,
 		}
 	}
 	for _, ask := range questions {

@@ -45,6 +45,16 @@ func TestNegativeVerdicts(t *testing.T) {
 		{"something was done after the undo", nothing, changed("checkout", 31), jenner.VerdictProven, ""},
 		{"nothing was undone yet", nothing, func(f *Facts) { f.UndoneAt = time.Time{}; changed("checkout", 31)(f) }, jenner.VerdictHarmful, ""},
 		{"it never bit", nothing, func(f *Facts) { f.Bit = false }, jenner.VerdictNoEffect, "no witness"},
+		{"it would have stayed broken", nothing, func(f *Facts) {
+			f.Experiment.Control, f.Control = true, &jenner.ControlArm{Bit: true, StayedBroken: true}
+		}, jenner.VerdictProven, ""},
+		{"it would have passed by itself", nothing, func(f *Facts) {
+			f.Experiment.Control, f.Control = true, &jenner.ControlArm{Bit: true, RecoveredAlone: true}
+		}, jenner.VerdictNotNeeded, "by itself"},
+		{"nobody knows whether it lasts", stop, func(f *Facts) {
+			f.Experiment.Control, f.Control = true, &jenner.ControlArm{Bit: true}
+		}, jenner.VerdictInconclusive, "does not show"},
+		{"the control arm was not run", stop, func(f *Facts) { f.Experiment.Control = true }, jenner.VerdictInconclusive, "was not run"},
 		{"no telemetry", nothing, func(f *Facts) { f.NoTelemetry = "shut" }, jenner.VerdictInconclusive, "shut"},
 		{"residue", nothing, func(f *Facts) { f.Residue = "a rule" }, jenner.VerdictResidue, ""},
 		{"aborted", stop, func(f *Facts) { f.Aborted = "ann" }, jenner.VerdictAborted, ""},
@@ -118,11 +128,17 @@ func TestInvariantsOfWhatWasHealed(t *testing.T) {
 // TestNeverRestrainedWithout: what must be so for PROVEN where nothing was to be healed, whatever else is so.
 func TestNeverRestrainedWithout(t *testing.T) {
 	seen := map[jenner.Verdict]int{}
-	rapid.Check(t, func(t *rapid.T) {
+	check := func(t *rapid.T) {
 		outcome := rapid.SampledFrom([]jenner.ExpectedOutcome{jenner.OutcomeNoAction, jenner.OutcomeSafeStop}).Draw(t, "outcome")
 		facts := drawFacts(t)
 		facts.Experiment.Expect.Outcome = outcome
 		facts.Experiment.Faults = []jenner.FaultSpec{{Fault: "kill"}}
+		switch rapid.SampledFrom([]string{"as drawn", "it lasts", "none"}).Draw(t, "control arm") {
+		case "it lasts":
+			facts.Experiment.Control, facts.Control = true, &jenner.ControlArm{Bit: true, StayedBroken: true}
+		case "none":
+			facts.Experiment.Control, facts.Control = false, nil
+		}
 		facts.UndoneAt = rapid.SampledFrom([]time.Time{{}, after(20)}).Draw(t, "undone")
 		facts.Stopped = rapid.SampledFrom([]time.Time{{}, after(5)}).Draw(t, "stopped")
 		for range rapid.IntRange(0, 2).Draw(t, "changes") {
@@ -141,9 +157,12 @@ func TestNeverRestrainedWithout(t *testing.T) {
 		while := slices.DeleteFunc(slices.Clone(facts.Changes), func(c Change) bool { return !facts.UndoneAt.IsZero() && !c.At.Before(facts.UndoneAt) })
 		for missing, is := range map[string]bool{
 			"a bite": facts.Bit, "its end": facts.Aborted == "", "a clean undo": facts.Residue == "", "telemetry": facts.NoTelemetry == "",
-			"whole invariants": len(facts.Readings) == 0 || facts.Readings[0].Broken == "" && facts.Readings[0].Missing == "",
-			"restraint":        outcome != jenner.OutcomeNoAction || len(while) == 0,
-			"a stop":           outcome != jenner.OutcomeSafeStop || !facts.Stopped.IsZero() && facts.Incident != nil,
+			"whole invariants":           len(facts.Readings) == 0 || facts.Readings[0].Broken == "" && facts.Readings[0].Missing == "",
+			"a control arm, where asked": !facts.Experiment.Control || facts.Control != nil,
+			"a control arm that stays broken": facts.Control == nil ||
+				facts.Control.Bit && facts.Control.StayedBroken && !facts.Control.RecoveredAlone,
+			"restraint": outcome != jenner.OutcomeNoAction || len(while) == 0,
+			"a stop":    outcome != jenner.OutcomeSafeStop || !facts.Stopped.IsZero() && facts.Incident != nil,
 			"restraint after the stop": outcome != jenner.OutcomeSafeStop ||
 				!slices.ContainsFunc(while, func(c Change) bool { return c.At.After(facts.Stopped) || c.Service != "checkout" }),
 		} {
@@ -151,7 +170,10 @@ func TestNeverRestrainedWithout(t *testing.T) {
 				t.Fatalf("%s without %s: %+v", verdict, missing, facts)
 			}
 		}
-	})
+	}
+	for range 20 { // so much must be so at the same time that a hundred draws may hold none
+		rapid.Check(t, check)
+	}
 	if seen[jenner.VerdictProven] == 0 || seen[jenner.VerdictHarmful] == 0 {
 		t.Errorf("what was drawn is too uniform: %v", seen)
 	}

@@ -76,7 +76,7 @@ func (d document) negative(experiment jenner.Experiment) {
 		path    string
 		written bool
 	}{{"/expect/cause", expect.Cause != ""}, {"/expect/runbook", expect.Runbook != ""},
-		{"/expect/recovered_within", expect.RecoveredWithin != 0}, {"/control", experiment.Control}} {
+		{"/expect/recovered_within", expect.RecoveredWithin != 0}} {
 		if key.written {
 			d.problem(key.path, "%s is for experiments in which something is to be healed, and the outcome is %s",
 				key.path[strings.LastIndex(key.path, "/")+1:], expect.Outcome)

@@ -188,7 +188,7 @@ func (s *Switch) up(ctx context.Context, t *Target) error {
 		}
 		select {
 		case <-patience.Done():
-			return errors.Join(fmt.Errorf("server %s was not well within %s", s.To, s.UpWithin), err, ctx.Err())
+			return errors.Join(fmt.Errorf("server %s was not well within %s", s.To, s.UpWithin), err, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

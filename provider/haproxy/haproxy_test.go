@@ -499,7 +499,7 @@ func TestASwitchThatIsBrokenOff(t *testing.T) {
 	}()
 	eventually(t, "it has begun", func() bool { return b.settings() != was })
 	cancel(errors.New("somebody stopped it"))
-	wantError(t, <-ended, "was not well")
+	wantError(t, <-ended, "somebody stopped it")
 	if now := b.settings(); now != was {
 		t.Errorf("it is %s and was %s", now, was)
 	}

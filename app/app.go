@@ -341,6 +341,9 @@ func (a *App) Drill(ctx context.Context, experiment jenner.Experiment) (string, 
 	return drill.ID, nil
 }
 
+// BreakOff ends all drills: what they broke is taken back and each says ABORTED, and why.
+func (a *App) BreakOff(why string) { a.lab.BreakOff(why) }
+
 // Executor is the one place through which things are changed.
 func (a *App) Executor() *act.Executor { return a.executor }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -28,8 +29,13 @@ type Lab struct {
 	// Ask puts the question of an invariant to a probe and gives its answer. Where nil, no invariant can ask.
 	Ask func(ctx context.Context, service jenner.Service, ask jenner.Ask) (answer string, err error)
 
-	conditions sync.Map // compiled ones, by expression
+	conditions sync.Map               // compiled ones, by expression
+	brokenOff  atomic.Pointer[string] // why all drills are to end, where they are
 }
+
+// BreakOff ends every drill: each takes its faults back and says ABORTED, and why. It returns at once, and there is no
+// way back.
+func (l *Lab) BreakOff(why string) { l.brokenOff.CompareAndSwap(nil, &why) }
 
 type drillStep = line.Step[jenner.Drill]
 
@@ -82,9 +88,12 @@ func (l *Lab) NewDrill(experiment jenner.Experiment, now time.Time) jenner.Drill
 		Versions: learn.VersionsAt(l.Docs(), services)}
 }
 
-// guarded wraps what every stage of a drill does first: it stops the drill when somebody stopped Jenner, or when an
+// guarded wraps what every stage of a drill does first: it stops the drill when somebody stopped it or Jenner, or when an
 // abort condition holds, and only then lets the faults live on.
 func (l *Lab) guarded(ctx context.Context, step *drillStep) (line.Next, bool) {
+	if why := l.brokenOff.Load(); why != nil {
+		return l.abort(step, *why), true
+	}
 	for _, hold := range l.Holds() {
 		if hold.Scope == jenner.HoldAll {
 			return l.abort(step, fmt.Sprintf("%s stopped Jenner", hold.By)), true

@@ -93,6 +93,11 @@ func orders(b *testing.B, dir, word string, times int, args ...string) (typical 
 		b.Fatal(err)
 	}
 	front := regexp.MustCompile(`http://[0-9.]+:18080/orders`).FindString(string(raw))
+	defer func() {
+		if b.Failed() {
+			b.Logf("jenner %s said:\n%s", args[0], out.String())
+		}
+	}()
 	until(b, "jenner says "+word, func() bool { return strings.Count(out.String(), word) >= times })
 	before, began := onProcessor(b, cmd.Process.Pid), time.Now()
 	var took []time.Duration

@@ -80,12 +80,18 @@ func (c *child) stop() int {
 // incidents are those that the store of the world holds, the newest first.
 func (w testWorld) incidents(t testing.TB) []jenner.Record {
 	t.Helper()
+	return w.records(t, loop.IncidentLine)
+}
+
+// records are all of one line.
+func (w testWorld) records(t testing.TB, line string) []jenner.Record {
+	t.Helper()
 	store, err := sqlite.Open(w.data, sqlite.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	records, err := store.List(t.Context(), loop.IncidentLine, sqlite.ListFilter{})
+	records, err := store.List(t.Context(), line, sqlite.ListFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}

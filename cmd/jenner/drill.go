@@ -262,11 +262,24 @@ func (b *bench) runAll(ctx context.Context, a *app.App, experiments []jenner.Exp
 		}
 		drill, err := b.wait(ctx, id)
 		if err != nil {
-			return results, err
+			return results, errors.Join(err, b.breakOff(context.WithoutCancel(ctx), a, id))
 		}
 		results = append(results, drill.Results...)
 	}
 	return results, nil
+}
+
+// breakOffPatience is how long a drill that was broken off may take to put things in order.
+const breakOffPatience = 30 * time.Second
+
+// breakOff ends a drill that nobody waits for any more, so that the next start does not go on with it.
+func (b *bench) breakOff(ctx context.Context, a *app.App, id string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, breakOffPatience, fmt.Errorf("drill %s has not put everything in order after %s; "+
+		"its faults end with their leases, and `jenner undo --all` looks for what is left", id, breakOffPatience))
+	defer cancel()
+	a.BreakOff("interrupted")
+	_, err := b.wait(ctx, id)
+	return err
 }
 
 func (b *bench) wait(ctx context.Context, id string) (jenner.Drill, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -150,5 +151,33 @@ func TestEveryPhaseSaysWhatItWaitsFor(t *testing.T) {
 		if waitsFor[phase.Name] == "" && phase.Name != jenner.PhaseVerdict {
 			t.Errorf("phase %s does not say what it waits for", phase.Name)
 		}
+	}
+}
+
+// TestADrillThatIsInterrupted: Ctrl-C takes the fault back and ends the drill for good, so that the next start does not go
+// on with what nobody waits for.
+func TestADrillThatIsInterrupted(t *testing.T) {
+	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
+	file := filepath.Join(w.files(), "drills.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(drillFile, "control_for: 500ms", "control_for: 2m")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.startStock(t)
+	c := &child{t: t, cmd: exec.Command(filepath.Join(w.files(), "jenner"), "drill", file, "--baseline", "1s", "--data", w.data)}
+	c.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.kill)
+	until(t, "the fault is in: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "(control arm)") })
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.cmd.Wait() // the exit code tells
+	says(t, c.out.String(), c.cmd.ProcessState.ExitCode(), 1, "putting things in order", "abort", "jenner: interrupted")
+	drills := w.records(t, loop.DrillLine)
+	if len(drills) != 1 || !drills[0].Ended || !strings.Contains(string(drills[0].State), `"aborted":"interrupted"`) {
+		t.Errorf("the drills are %+v", drills)
 	}
 }

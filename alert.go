@@ -35,6 +35,8 @@ const (
 	AlertGone    AlertKind = "gone"    // the process does not live
 	AlertSLI     AlertKind = "sli"     // outside the steady bounds
 	AlertTrigger AlertKind = "trigger" // a runbook's own trigger
+	AlertEvent   AlertKind = "event"   // a condition that the system itself tells; its name is the reason
+	AlertTaken   AlertKind = "taken"   // taken from another alerting system
 )
 
 // Alert is a detection about a target.

@@ -39,10 +39,10 @@ type EvidencePattern struct {
 	Is         string   `json:"is,omitempty"`         // failing, passing or slow
 	Process    string   `json:"process,omitempty"`    // gone or alive
 	Dependency string   `json:"dependency,omitempty"` // healthy (all), failing (one) or slow (one)
-	Changed    string   `json:"changed,omitempty"`    // deploy, config or flag
-	Within     Duration `json:"within,omitempty"`     // how long ago a change may have been
+	Changed    string   `json:"changed,omitempty"`    // deploy, config, secret, scale or flag
+	Within     Duration `json:"within,omitempty"`     // how long ago a change may have been; 15m where not said
 	For        Duration `json:"for,omitempty"`        // a probe or a process is so for at least this long
-	Event      string   `json:"event,omitempty"`      // an event of this reason occurred
+	Event      string   `json:"event,omitempty"`      // a condition that the system calls so holds
 	Weight     Number   `json:"weight,omitempty"`     // how much this piece counts; 1 where not said
 }
 

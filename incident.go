@@ -200,6 +200,7 @@ type Scene struct {
 	Firing  []Alert           `json:"firing,omitempty"`
 	Probes  []ProbeState      `json:"probes,omitempty"`
 	Answers map[string]Answer `json:"answers,omitempty"` // by PromQL
+	Changes []ChangeEvent     `json:"changes,omitempty"`
 }
 
 // The kinds of the timeline's entries whose data is a value of the vocabulary.

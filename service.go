@@ -54,6 +54,16 @@ func (s Service) ProbeNamed(name string) (Probe, bool) {
 	return Probe{}, false
 }
 
+// HasTarget tells whether one of the service's targets is of that kind.
+func (s Service) HasTarget(kind string) bool {
+	for _, target := range s.Targets {
+		if target.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
 // Target is one thing that can be observed or changed. Its kind picks the provider; Params are what that kind needs
 // (a process: start, stop, pidfile, grace).
 type Target struct {

@@ -77,6 +77,8 @@ type App struct {
 	metrics     *telemetry.Store
 	scraper     *telemetry.Scraper
 	prober      *telemetry.Prober
+	observers   *telemetry.Observers
+	changes     *detect.Changes
 	engine      *detect.Engine
 	router      *notify.Router
 	executor    *act.Executor
@@ -158,6 +160,7 @@ func (a *App) build() error {
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow
+	a.observe()
 	a.calendars = calendar.New(calendar.Options{Now: time.Now, Logger: a.Logger})
 	a.World.Planned = a.calendars.Planned
 	a.budgets = detect.NewBudgets(view, time.Now)

@@ -57,7 +57,7 @@ func (a *App) start(ctx context.Context) error {
 		stop()
 		return err
 	}
-	a.onStop(func() error { a.prober.Close(); a.scraper.Close(); return nil })
+	a.onStop(func() error { a.observers.Close(); a.prober.Close(); a.scraper.Close(); return nil })
 	a.onStop(func() error { return a.forgetNothing(context.WithoutCancel(ctx)) })
 	a.onStop(func() error { stop(); background.Wait(); return nil })
 	background.Go(func() { a.engine.Run(running) })
@@ -82,6 +82,7 @@ func (a *App) apply(docs *jenner.Documents) error {
 	a.calendars.Set(docs.Calendars)
 	a.engine.Set(docs)
 	a.prober.Set(docs.Services)
+	a.observers.Set(docs.Services)
 	return a.scraper.Set(docs.Services)
 }
 

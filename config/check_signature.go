@@ -62,7 +62,7 @@ func (d document) evidence(base string, p jenner.EvidencePattern, subjects []jen
 func (d document) evidenceWords(base string, p jenner.EvidencePattern, subjects []jenner.Service) {
 	d.oneOf(base+"/process", "state of a process", p.Process, "gone", "alive")
 	d.oneOf(base+"/dependency", "state of a dependency", p.Dependency, "healthy", "failing", "slow")
-	d.oneOf(base+"/changed", "change", p.Changed, "deploy", "config", "flag")
+	d.oneOf(base+"/changed", "change", p.Changed, jenner.ChangeKinds...)
 	d.oneOf(base+"/is", "state of a probe", p.Is, "failing", "passing", "slow")
 	switch {
 	case p.Probe != "" && p.Is == "":

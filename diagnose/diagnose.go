@@ -34,6 +34,10 @@ type Input struct {
 	Triggers   []jenner.Runbook // runbooks with a trigger
 	Firing     func(service string) []jenner.Alert
 	Telemetry  jenner.Telemetry
+	// Observed tells whether something tells of the conditions of targets of that kind; nil: of none.
+	Observed func(kind string) bool
+	// Changes are what others changed of a service since a time, the newest first; nil: nothing tells of changes.
+	Changes func(service string, since time.Time) []jenner.ChangeEvent
 }
 
 // Diagnose finds the root and ranks what may be its cause. It always gives an answer: a question that could not be

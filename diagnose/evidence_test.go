@@ -42,7 +42,7 @@ var judged = []struct {
 	{jenner.EvidencePattern{Dependency: "sick"}, jenner.Missing, "dependency: sick", `a dependency is healthy, failing or slow, not "sick"`},
 	{jenner.EvidencePattern{Log: "timed out"}, jenner.Missing, "log: timed out", "no source of logs is connected"},
 	{jenner.EvidencePattern{Changed: "deploy", Within: jenner.Duration(15 * time.Minute)}, jenner.Missing, "changed: deploy, within: 15m", "no source of changes is connected"},
-	{jenner.EvidencePattern{Event: "OOMKilled"}, jenner.Missing, "event: OOMKilled", "no source of events is connected"},
+	{jenner.EvidencePattern{Event: "OOMKilled"}, jenner.Missing, "event: OOMKilled", "nothing tells of events of checkout"},
 	{jenner.EvidencePattern{}, jenner.Missing, "", "the pattern does not say what to look for"},
 	{jenner.EvidencePattern{Process: "alive", Weight: -2}, jenner.Missing, "process: alive", "the weight -2 cannot be used; write a number above 0"},
 }

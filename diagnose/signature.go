@@ -138,9 +138,9 @@ func (w world) judge(ctx context.Context, service jenner.Service, pattern jenner
 	case pattern.Log != "":
 		return missing("no source of logs is connected")
 	case pattern.Changed != "":
-		return missing("no source of changes is connected")
+		return w.judgeChanged(service, jenner.ChangeKind(pattern.Changed), pattern.Within.Or(changedWithin))
 	case pattern.Event != "":
-		return missing("no source of events is connected")
+		return w.judgeEvent(service, pattern.Event)
 	}
 	return missing("the pattern does not say what to look for")
 }

@@ -98,7 +98,7 @@ func (w *World) rediagnose(ctx context.Context, step *incidentStep) {
 	step.State.Symptoms = w.symptoms(step.State.Service)
 	step.State.Diagnosis = diagnose.Diagnose(ctx, diagnose.Input{Now: step.Now, Service: step.State.Service,
 		Services: g.services, Signatures: g.docs.Signatures, Triggers: g.triggers,
-		Firing: seen.firing(w.Board.Firing), Telemetry: seen})
+		Firing: seen.firing(w.Board.Firing), Telemetry: seen, Observed: w.Observed, Changes: seen.changes(w.Changes)})
 	step.State.Seen = seen.scene
 }
 

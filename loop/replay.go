@@ -95,7 +95,7 @@ func (r Replay) world(scene jenner.Scene) *World {
 	}
 	return &World{Store: asOf{memory, scene.At}, Docs: func() *jenner.Documents { return r.Docs }, Telemetry: telemetry, Board: board,
 		Stepper: r.Stepper, AskNow: func(string) {}, Holds: func() []jenner.Hold { return nil }, Planned: r.Planned,
-		Budgets: budgetsThen,
+		Budgets: budgetsThen, Changes: telemetry.changes, Observed: func(string) bool { return true },
 		Steady:  func(context.Context, jenner.Service) []jenner.Check { return nil },
 		Notify:  func(context.Context, string, notify.Message) error { return nil },
 		Records: func(context.Context, string, time.Time) ([]jenner.Record, error) { return nil, nil },

@@ -23,6 +23,7 @@ const (
 	maxSceneAnswers = 50
 	maxSceneSamples = 20
 	maxSceneProbes  = 200
+	maxSceneChanges = 100
 )
 
 func newWatcher(telemetry jenner.Telemetry, now time.Time) *watcher {
@@ -76,6 +77,22 @@ func (w *watcher) firing(look func(service string) []jenner.Alert) func(service 
 	}
 }
 
+// changes remembers the changes that a diagnosis looked at.
+func (w *watcher) changes(look func(string, time.Time) []jenner.ChangeEvent) func(string, time.Time) []jenner.ChangeEvent {
+	if look == nil {
+		return nil
+	}
+	return func(service string, since time.Time) []jenner.ChangeEvent {
+		events := look(service, since)
+		for _, event := range events {
+			if !slices.Contains(w.scene.Changes, event) && len(w.scene.Changes) < maxSceneChanges {
+				w.scene.Changes = append(w.scene.Changes, event)
+			}
+		}
+		return events
+	}
+}
+
 // SceneOf is what was seen of a recorded incident last before anything was done about it: from then on Jenner's own actions
 // were seen as well. The incident's alerts of that time are always in it. Where nobody kept a scene, for the incident was
 // never diagnosed, or by an older version, it is the alerts alone, at the time when it was opened, and recorded is false. An
@@ -125,6 +142,16 @@ func (p past) Query(_ context.Context, promql string) (jenner.Answer, error) {
 		return answer, fmt.Errorf("nobody asked for %s then", strings.TrimSpace(promql))
 	}
 	return answer, nil
+}
+
+func (p past) changes(service string, since time.Time) []jenner.ChangeEvent {
+	var events []jenner.ChangeEvent
+	for _, event := range p.scene.Changes {
+		if event.Service == service && !event.At.Before(since) {
+			events = append(events, event)
+		}
+	}
+	return events
 }
 
 func (p past) Probe(service, name string) (jenner.ProbeState, bool) {

@@ -56,7 +56,11 @@ type World struct {
 	Planned func(service jenner.Service, now time.Time) (events []jenner.Planned, gaps []string)
 	// Budgets are what is left of a service's error budgets.
 	Budgets func(ctx context.Context, service jenner.Service) []decide.Budget
-	Notify  func(ctx context.Context, channel string, message notify.Message) error
+	// Changes are what others changed of a service since a time, the newest first; nil: nothing tells of changes.
+	Changes func(service string, since time.Time) []jenner.ChangeEvent
+	// Observed tells whether something tells of the conditions of targets of that kind; nil: of none.
+	Observed func(kind string) bool
+	Notify   func(ctx context.Context, channel string, message notify.Message) error
 	// Records gives the records of a line that are still open, and those that ended since.
 	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
 	// Explains is the incident that explains why a service is in trouble, as the intake knows it. Where nil, the open one

@@ -11,6 +11,7 @@ import (
 	"github.com/jenner-heal/jenner/provider/haproxy"
 	"github.com/jenner-heal/jenner/provider/host"
 	"github.com/jenner-heal/jenner/provider/http"
+	"github.com/jenner-heal/jenner/provider/kubernetes"
 	"github.com/jenner-heal/jenner/provider/nats"
 	"github.com/jenner-heal/jenner/provider/network"
 	"github.com/jenner-heal/jenner/provider/nginx"
@@ -31,6 +32,7 @@ var providers = catalog.Merge(
 	haproxy.Provider,
 	host.Provider,
 	http.Provider,
+	kubernetes.Provider,
 	network.Provider,
 	nginx.Provider,
 	postgres.Provider,

@@ -25,6 +25,8 @@ type Entry[T any] struct {
 	Name string // PROVIDER.VERB
 	Doc  string // one sentence
 	New  func() T
+	// Kinds are the kinds of targets that it works on; all of its provider's where empty.
+	Kinds []string
 }
 
 // Provider is the table of one provider package.
@@ -39,39 +41,57 @@ type Provider struct {
 	probes    map[string]Entry[telemetry.Probe]
 	sources   map[string]Entry[telemetry.Source]
 	notifiers map[string]Entry[notify.Notifier]
+	observers map[string]Entry[telemetry.Observer]
 }
 
 // Target adds a kind of target. New gives a pointer to the struct that its parameters are decoded into.
 func (p *Provider) Target(kind, doc string, build func() any) {
-	if !slices.Contains(p.Kinds, kind) {
-		panic(fmt.Sprintf("catalog: provider %s does not serve the kind %s", p.Name, kind))
+	p.mustServe([]string{kind})
+	add(&p.targets, kind, Entry[any]{kind, doc, build, nil})
+}
+
+// Action adds an action under a verb. Where it works on some of the provider's kinds only, these are kinds.
+func (p *Provider) Action(verb, doc string, build func() act.Action, kinds ...string) {
+	p.mustServe(kinds)
+	add(&p.actions, p.Name+"."+verb, Entry[act.Action]{p.Name + "." + verb, doc, build, kinds})
+}
+
+// Fault adds a fault under a verb. Where it works on some of the provider's kinds only, these are kinds.
+func (p *Provider) Fault(verb, doc string, build func() chaos.Fault, kinds ...string) {
+	p.mustServe(kinds)
+	add(&p.faults, p.Name+"."+verb, Entry[chaos.Fault]{p.Name + "." + verb, doc, build, kinds})
+}
+
+func (p *Provider) mustServe(kinds []string) {
+	for _, kind := range kinds {
+		if !slices.Contains(p.Kinds, kind) {
+			panic(fmt.Sprintf("catalog: provider %s does not serve the kind %s", p.Name, kind))
+		}
 	}
-	add(&p.targets, kind, Entry[any]{kind, doc, build})
-}
-
-// Action adds an action under a verb.
-func (p *Provider) Action(verb, doc string, build func() act.Action) {
-	add(&p.actions, p.Name+"."+verb, Entry[act.Action]{p.Name + "." + verb, doc, build})
-}
-
-// Fault adds a fault under a verb.
-func (p *Provider) Fault(verb, doc string, build func() chaos.Fault) {
-	add(&p.faults, p.Name+"."+verb, Entry[chaos.Fault]{p.Name + "." + verb, doc, build})
 }
 
 // Probe adds a probe under the key that people write.
 func (p *Provider) Probe(key, doc string, build func() telemetry.Probe) {
-	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build})
+	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build, nil})
 }
 
 // Source adds a metrics source under the key that people write.
 func (p *Provider) Source(key, doc string, build func() telemetry.Source) {
-	add(&p.sources, p.Name+"."+key, Entry[telemetry.Source]{p.Name + "." + key, doc, build})
+	add(&p.sources, p.Name+"."+key, Entry[telemetry.Source]{p.Name + "." + key, doc, build, nil})
 }
 
 // Notifier adds a notifier under the key that people write.
 func (p *Provider) Notifier(key, doc string, build func() notify.Notifier) {
-	add(&p.notifiers, p.Name+"."+key, Entry[notify.Notifier]{p.Name + "." + key, doc, build})
+	add(&p.notifiers, p.Name+"."+key, Entry[notify.Notifier]{p.Name + "." + key, doc, build, nil})
+}
+
+// Observer adds an observer of the targets that the provider serves, or of some kinds of them.
+func (p *Provider) Observer(name, doc string, build func() telemetry.Observer, kinds ...string) {
+	p.mustServe(kinds)
+	if len(kinds) == 0 {
+		kinds = p.Kinds
+	}
+	add(&p.observers, p.Name+"."+name, Entry[telemetry.Observer]{p.Name + "." + name, doc, build, kinds})
 }
 
 func add[T any](table *map[string]Entry[T], name string, entry Entry[T]) {
@@ -104,6 +124,7 @@ func Merge(providers ...*Provider) *Catalog {
 		addAll(&merged.all.probes, p.probes)
 		addAll(&merged.all.sources, p.sources)
 		addAll(&merged.all.notifiers, p.notifiers)
+		addAll(&merged.all.observers, p.observers)
 	}
 	return merged
 }
@@ -178,6 +199,9 @@ func (c *Catalog) Sources() []Entry[telemetry.Source] { return sorted(c.all.sour
 // Notifiers are all notifiers by name.
 func (c *Catalog) Notifiers() []Entry[notify.Notifier] { return sorted(c.all.notifiers) }
 
+// Observers are all observers by name.
+func (c *Catalog) Observers() []Entry[telemetry.Observer] { return sorted(c.all.observers) }
+
 // TargetKinds are all kinds of targets by name.
 func (c *Catalog) TargetKinds() []Entry[any] { return sorted(c.all.targets) }
 
@@ -185,16 +209,19 @@ func (c *Catalog) TargetKinds() []Entry[any] { return sorted(c.all.targets) }
 const anyKind = "*"
 
 func find[T any](c *Catalog, what string, table map[string]Entry[T], name, kind string) (Entry[T], error) {
-	if entry, ok := table[name]; ok {
-		return entry, nil
+	if entry, ok := table[name]; ok && (len(entry.Kinds) == 0 || kind == anyKind || slices.Contains(entry.Kinds, kind)) {
+		return entry, nil // the full name says which
 	}
 	var elsewhere []string
 	for _, full := range names(table) {
 		provider, verb, _ := strings.Cut(full, ".")
-		if verb != name {
+		if verb != name && full != name {
 			continue
 		}
 		kinds := c.kinds[provider]
+		if own := table[full].Kinds; len(own) > 0 {
+			kinds = own
+		}
 		if len(kinds) == 0 || kind == anyKind || slices.Contains(kinds, kind) {
 			return table[full], nil
 		}

@@ -1,0 +1,30 @@
+package telemetry
+
+import (
+	"context"
+
+	"github.com/jenner-heal/jenner"
+)
+
+// Observer hears from a system what happens to the targets of services, as it happens. It watches; it does not ask again
+// and again.
+type Observer interface {
+	// Observe tells sink what holds at present, says Synced, and from then on tells whatever changes, until ctx ends. The
+	// services are those that have a target of one of the provider's kinds, with all of their targets. An error means that
+	// it could not begin, or broke off: it is begun anew after a while, and what it told is not fresh meanwhile.
+	Observe(ctx context.Context, services []jenner.Service, sink Sink) error
+}
+
+// Sink takes what an observer hears. Its methods return at once and may be called concurrently.
+type Sink interface {
+	// Condition takes that a condition holds, or that it is over. The same service, target, reason and object are the same
+	// condition.
+	Condition(condition jenner.Condition)
+	// Changed takes a change that somebody made. One told twice (the same service, kind, object and time) counts once.
+	Changed(event jenner.ChangeEvent)
+	// Synced says that everything that holds now was told: whatever else was known of this observer is over.
+	Synced()
+	// Seen says that the observer was in touch with its system at this moment: all conditions that hold, still do. It is
+	// called every few seconds; conditions of an observer that is silent for half a minute are stale, and nothing is done.
+	Seen()
+}

@@ -1,4 +1,5 @@
 // The modules that the next files need.
+
 package kubernetes
 
 import (

@@ -74,6 +74,7 @@ type Ownership struct {
 	Target     jenner.TargetRef
 	Controller string // argocd, an operator …
 	Through    string // the controller that the step acts through
+	External   bool   // the target is a third party's, who alone may change it
 }
 
 // Dependency is what is known of one service that Service needs.

@@ -7,11 +7,17 @@ import (
 )
 
 // owner refuses to change behind its back what another controller owns: it would put everything back, and the two would
-// fight. A step that acts through that controller agrees.
+// fight. A step that acts through that controller agrees. What belongs to a third party is never changed.
 func owner(in Input) jenner.GuardResult {
 	var parts []jenner.GuardResult
 	owned := 0
 	for _, one := range in.Owners {
+		if one.External {
+			owned++
+			parts = append(parts, refuse(numbers{one.Step + "_owner": "a third party"}, "%s belongs to a third party, and step %s would change it; "+
+				"only people may ask that one to", one.Service+"/"+one.Target.String(), one.Step))
+			continue
+		}
 		if one.Controller == "" {
 			continue
 		}

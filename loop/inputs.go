@@ -102,6 +102,9 @@ func touching(surveyed []act.Surveyed, service jenner.Service, target jenner.Tar
 		if one.Size.Unit != "" {
 			sizes = append(sizes, decide.StepSize{Step: one.Step, Unit: one.Size.Unit, Want: one.Size.Want, Total: one.Size.Total})
 		}
+		if one.Service.External && !one.Reads && one.Target.Name != "" {
+			owners = append(owners, decide.Ownership{Step: one.Step, Service: one.Service.Name, Target: one.Target.Ref(), External: true})
+		}
 		if one.Controller != "" {
 			owners = append(owners, decide.Ownership{Step: one.Step, Service: one.Service.Name, Target: one.Target.Ref(),
 				Controller: one.Controller, Through: one.Through})

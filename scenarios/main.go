@@ -30,18 +30,24 @@ func main() {
 	defer stop()
 	list := flag.Bool("list", false, "say which scenarios there are and what they need, and run none")
 	keep := flag.Bool("keep", false, "do not remove the folder of a scenario that did not come out as expected")
+	kube := flag.Bool("kube", false, "the scenarios in the cluster that KUBECONFIG names, instead of those on this machine")
+	versus := flag.Int("compare", 0, "run no scenario, but compare in that cluster, in so many rounds, how fast Kubernetes alone and Jenner heal")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "go run ./scenarios [--list] [--keep] [NAME...]\n\n"+
+		fmt.Fprint(flag.CommandLine.Output(), "go run ./scenarios [--kube] [--list] [--keep] [NAME...]\n\n"+
 			"Runs the scenarios of these names, or all; S2 means all whose name begins with it. Exit code 0 only where every one\n"+
 			"came out PROVEN in every round.\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	chosen, err := choose(flag.Args())
+	chosen, err := choose(flag.Args(), *kube)
 	if err == nil {
 		err = missing(chosen, *list)
 	}
-	if err == nil && !*list {
+	switch {
+	case err != nil || *list:
+	case *versus > 0:
+		err = compare(ctx, *versus)
+	default:
 		err = runAll(ctx, chosen, *keep)
 	}
 	if err != nil {
@@ -51,8 +57,9 @@ func main() {
 	}
 }
 
-// choose finds the scenarios that are meant.
-func choose(names []string) ([]scenario, error) {
+// choose finds the scenarios that are meant, of those in a cluster or of those on this machine.
+func choose(names []string, kube bool) ([]scenario, error) {
+	scenarios := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.kube != kube })
 	slices.SortFunc(scenarios, func(a, b scenario) int {
 		if a.id != b.id {
 			return number(a.id) - number(b.id)
@@ -109,20 +116,11 @@ func missing(chosen []scenario, list bool) error {
 
 // runAll builds the programs once and runs one scenario after the other.
 func runAll(ctx context.Context, chosen []scenario, keep bool) error {
-	dir, err := os.MkdirTemp("", "jenner-scenarios-")
+	dir, err := buildPrograms(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for name, from := range map[string]string{"jenner": "./cmd/jenner", "app": "./scenarios/app"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), from)
-		if said, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("cannot build %s: %w\n%s", from, err, said)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { // programs that run as somebody else must reach their folders
-		return err
-	}
 	var lines []string
 	failed := 0
 	for _, s := range chosen {
@@ -141,4 +139,19 @@ func runAll(ctx context.Context, chosen []scenario, keep bool) error {
 		return fmt.Errorf("%d of %d scenarios did not come out PROVEN", failed, len(chosen))
 	}
 	return nil
+}
+
+// buildPrograms builds jenner and the programs that scenarios are about into a folder of their own, which the caller removes.
+func buildPrograms(ctx context.Context) (string, error) {
+	dir, err := os.MkdirTemp("", "jenner-scenarios-")
+	if err != nil {
+		return "", err
+	}
+	for name, from := range map[string]string{"jenner": "./cmd/jenner", "app": "./scenarios/app"} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), from)
+		if said, err := build.CombinedOutput(); err != nil {
+			return "", errors.Join(fmt.Errorf("cannot build %s: %w\n%s", from, err, said), os.RemoveAll(dir))
+		}
+	}
+	return dir, os.Chmod(dir, 0o755) // programs that run as somebody else must reach their folders
 }

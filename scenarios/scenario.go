@@ -22,6 +22,7 @@ type scenario struct {
 	name  string // poison
 	about string // one sentence
 	needs []need
+	kube  bool // it runs in the cluster that KUBECONFIG names, and only where --kube is said
 	// build starts the world. What it starts it hands to world.ends.
 	build      func(ctx context.Context, w *world) error
 	files      string // folder of the embedded documents, below which everything is written out

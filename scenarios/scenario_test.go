@@ -32,7 +32,7 @@ func TestTheLineOfAScenario(t *testing.T) {
 
 func TestScenariosAreFoundByName(t *testing.T) {
 	for names, want := range map[string]string{"S20": "S20 poison", "s2 leak": "S2 leak", "S18": "S18 blind, S18 topology", "S99": ""} {
-		chosen, err := choose([]string{names})
+		chosen, err := choose([]string{names}, false)
 		var titles []string
 		for _, s := range chosen {
 			titles = append(titles, s.title())
@@ -41,7 +41,7 @@ func TestScenariosAreFoundByName(t *testing.T) {
 			t.Errorf("%s chooses %q, %v, want %q", names, got, err, want)
 		}
 	}
-	if all, err := choose(nil); err != nil || len(all) < 10 || all[0].id != "S1" {
+	if all, err := choose(nil, false); err != nil || len(all) < 10 || all[0].id != "S1" {
 		t.Errorf("without a name %d scenarios are chosen, %v", len(all), err)
 	}
 }

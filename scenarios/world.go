@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -17,7 +18,7 @@ import (
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
-//go:embed s1 s2 s18blind s18topology s20 s21 s5
+//go:embed s1 s2 s18blind s18topology s20 s21 s5 kube
 var documents embed.FS
 
 // world is one running system and the files that describe it to Jenner. Its fields and methods are what the documents,
@@ -129,20 +130,53 @@ func (w *world) write() error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		raw, err := documents.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		filled, err := template.New(path).Option("missingkey=error").Parse(string(raw))
-		if err != nil {
-			return err
-		}
 		text := &strings.Builder{}
-		if err := filled.Execute(text, w); err != nil {
+		if err := w.fill(path, text); err != nil {
 			return err
 		}
 		return os.WriteFile(w.path("jenner", filepath.Base(path)), []byte(text.String()), 0o644)
 	})
+}
+
+// sharedParts are templates that documents of several scenarios are made of.
+const sharedParts = "kube/parts.yaml"
+
+// fill fills in one of the embedded documents.
+func (w *world) fill(path string, into io.Writer) error {
+	raw, err := documents.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	filled, err := template.New(path).Option("missingkey=error").Funcs(template.FuncMap{"parts": parts}).ParseFS(documents, sharedParts)
+	if err != nil {
+		return err
+	}
+	if filled, err = filled.Parse(string(raw)); err != nil {
+		return err
+	}
+	return filled.Execute(into, w)
+}
+
+// parts is what a shared template is given: names and values in turn. A value that is missing is empty there.
+func parts(pairs ...any) (map[string]any, error) {
+	given := map[string]any{"more": nil, "targets": nil, "replicas": nil, "deadline": nil, "strategy": nil, "grace": nil, "image": nil,
+		"env": nil, "resources": nil, "mounts": nil, "volumes": nil, "tolerations": nil, "spread": nil, "liveness": nil, "metrics": nil, "alerts": nil}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		given[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("parts wants names and values in turn")
+	}
+	return given, nil
+}
+
+// Value is what build found out under that name.
+func (w *world) Value(name string) (string, error) {
+	value, known := w.Values[name]
+	if !known {
+		return "", fmt.Errorf("build found out no %s", name)
+	}
+	return value, nil
 }
 
 // end ends everything, and removes the folder unless it is to be kept.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -203,13 +202,10 @@ func (s *settings) ownDir() (remove func() error, err error) {
 	return func() error { return os.RemoveAll(s.dir) }, nil
 }
 
-// environment is that of a command in a lab; the lab's kubectl comes first in its PATH.
-func environment(l *lab.Lab) []string {
-	env := []string{"KUBECONFIG=" + l.Kubeconfig(), "KUBELAB_DIR=" + l.Dir, "PATH=" + l.Programs + ":" + os.Getenv("PATH")}
-	for _, entry := range os.Environ() {
-		if !strings.HasPrefix(entry, "KUBECONFIG=") && !strings.HasPrefix(entry, "KUBELAB_DIR=") && !strings.HasPrefix(entry, "PATH=") {
-			env = append(env, entry)
-		}
-	}
-	return env
+// environment is that of a command in a lab. KUBELAB is this program, for stopping nodes and loading images; the lab's
+// kubectl comes first in the PATH.
+func environment(l *lab.Lab) ([]string, error) {
+	program, err := os.Executable()
+	return append(os.Environ(), "KUBECONFIG="+l.Kubeconfig(), "KUBELAB_DIR="+l.Dir, "KUBELAB="+program,
+		"PATH="+l.Programs+":"+os.Getenv("PATH")), err // of two entries of a name the later one counts
 }

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/jenner-heal/jenner/test/kubelab/lab"
 )
 
 // run starts a lab, runs a command in it, and stops it whatever happens. The logs stay where the command failed.
@@ -21,11 +23,7 @@ func (s *settings) run(ctx context.Context, args []string, progress io.Writer) e
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdin, os.Stdout, os.Stderr, environment(l)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 30 * time.Second // to put its things in order; then it is killed
-	err = cmd.Run()
+	err = command(ctx, l, args)
 	if stopped := down(l); stopped != nil {
 		return errors.Join(err, stopped)
 	}
@@ -40,4 +38,17 @@ func (s *settings) run(ctx context.Context, args []string, progress io.Writer) e
 		return err
 	}
 	return remove()
+}
+
+// command runs a command in a lab. When ctx ends it is told to end, and has half a minute to put its things in order.
+func command(ctx context.Context, l *lab.Lab, args []string) error {
+	env, err := environment(l)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdin, os.Stdout, os.Stderr, env
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 30 * time.Second
+	return cmd.Run()
 }

@@ -119,6 +119,39 @@ func Kubernetes(ctx context.Context, source string, progress io.Writer) (string,
 	return bin, nil
 }
 
+// agentSources are the packages of this module that the network agent is made from.
+var agentSources = []string{"netagent", "policy", "names"}
+
+// Agent builds the network agent next to Kubernetes' programs where this state of its source was not built yet, for it
+// uses much of their source. It returns the program's name, in which the state is told.
+func Agent(ctx context.Context, source, bin string) (string, error) {
+	sum := sha256.New()
+	for _, folder := range agentSources {
+		files, err := filepath.Glob(filepath.Join(source, folder, "*.go"))
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintln(sum, filepath.Base(file), len(text))
+			sum.Write(text)
+		}
+	}
+	name := fmt.Sprintf("netagent-%x", sum.Sum(nil)[:6])
+	if _, err := os.Stat(filepath.Join(bin, name)); err == nil {
+		return name, nil
+	}
+	unlock, err := lock(bin + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return name, Program(ctx, source, "./netagent", filepath.Join(bin, name))
+}
+
 func missing(bin string) []string {
 	var names []string
 	for _, component := range Components {

@@ -33,54 +33,63 @@ func NewSecrets() (Secrets, error) {
 	return Secrets{Authority: authority, AccountPrivate: private, AccountPublic: public}, err
 }
 
+// Cluster is all that the machines' specs are made from.
+type Cluster struct {
+	Plan
+	Secrets
+	Snapshotter string // containerd's way of keeping the layers of images: overlayfs, or native where the file system cannot do that
+	Agent       string // name of the network agent among the programs
+}
+
 // Kubeconfig is a client configuration for a user.
-func (s Secrets) Kubeconfig(plan Plan, user string, groups ...string) (string, error) {
-	pair, err := s.Authority.Issue(user, groups)
+func (c Cluster) Kubeconfig(user string, groups ...string) (string, error) {
+	pair, err := c.Authority.Issue(user, groups)
 	if err != nil {
 		return "", err
 	}
-	return kubeconfig(plan.Server(), s.Authority.Certificate, pair), nil
+	return kubeconfig(c.Server(), c.Authority.Certificate, pair), nil
 }
 
-// ControlPlane is the machine with everything but nodes.
-func (s Secrets) ControlPlane(plan Plan) (machine.Spec, error) {
-	files, err := s.controlPlaneFiles(plan)
+// ControlPlane is the machine with everything but pods.
+func (c Cluster) ControlPlane() (machine.Spec, error) {
+	files, err := c.controlPlaneFiles()
 	if err != nil {
 		return machine.Spec{}, err
 	}
 	const api = "tcp 127.0.0.1:6443"
 	return machine.Spec{
 		Name: ControlPlaneName, Files: files, Memory: []string{"/var/lib/etcd"},
-		Net: machine.Net{Address: plan.ControlPlane(), Switch: true, Routes: plan.podRoutes(-1)},
+		Net: machine.Net{Address: c.Plan.ControlPlane(), Switch: true, Routes: c.podRoutes(-1)},
 		Services: []machine.Service{
 			{Name: "etcd", Args: etcd()},
-			{Name: "kube-apiserver", Args: apiServer(plan), Await: "tcp 127.0.0.1:2379"},
-			{Name: "kube-controller-manager", Args: controllerManager(plan), Await: api},
+			{Name: "kube-apiserver", Args: apiServer(c.Plan), Await: "tcp 127.0.0.1:2379"},
+			{Name: "kube-controller-manager", Args: controllerManager(c.Plan), Await: api},
 			{Name: "kube-scheduler", Args: scheduler(), Await: api},
 			// The host reaches Services by this machine. It has no Node of its own, and kube-proxy waits long for one that is
 			// not there; so it looks at the first node's, and only for that node's name.
-			{Name: "kube-proxy", Args: proxy(plan, NodeName(0), plan.ControlPlane().Addr()), Await: api},
+			{Name: "kube-proxy", Args: proxy(c.Plan, NodeName(0), c.Plan.ControlPlane().Addr()), Await: api},
+			{Name: "dns", Args: []string{programs + c.Agent, "--kubeconfig=" + config + "agent.kubeconfig", "--dns=:53"}, Await: api},
 		},
 	}, nil
 }
 
-func (s Secrets) controlPlaneFiles(plan Plan) (map[string]string, error) {
+func (c Cluster) controlPlaneFiles() (map[string]string, error) {
 	files := map[string]string{
-		config + "ca.crt": s.Authority.Certificate, config + "ca.key": s.Authority.Key,
-		config + "accounts.key": s.AccountPrivate, config + "accounts.pub": s.AccountPublic,
+		config + "ca.crt": c.Authority.Certificate, config + "ca.key": c.Authority.Key,
+		config + "accounts.key": c.AccountPrivate, config + "accounts.pub": c.AccountPublic,
 	}
-	address := plan.ControlPlane().Addr().String()
+	address := c.Plan.ControlPlane().Addr().String()
 	for _, holder := range []struct {
 		file, user string
 		groups     []string
 		hosts      []string
 	}{
-		{"server", "kube-apiserver", nil, []string{address, "127.0.0.1", plan.APIService().String(), "localhost", "kubernetes",
+		{"server", "kube-apiserver", nil, []string{address, "127.0.0.1", c.APIService().String(), "localhost", "kubernetes",
 			"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
 		{"kubelet-client", "kube-apiserver-kubelet-client", []string{"system:masters"}, nil},
 		{"front-proxy", "front-proxy-client", nil, nil},
 	} {
-		pair, err := s.Authority.Issue(holder.user, holder.groups, holder.hosts...)
+		pair, err := c.Authority.Issue(holder.user, holder.groups, holder.hosts...)
 		if err != nil {
 			return nil, err
 		}
@@ -89,13 +98,20 @@ func (s Secrets) controlPlaneFiles(plan Plan) (map[string]string, error) {
 	for file, user := range map[string]string{
 		"controller-manager": "system:kube-controller-manager", "scheduler": "system:kube-scheduler", "proxy": "system:kube-proxy",
 	} {
-		text, err := s.Kubeconfig(plan, user)
+		text, err := c.Kubeconfig(user)
 		if err != nil {
 			return nil, err
 		}
 		files[config+file+".kubeconfig"] = text
 	}
-	return files, nil
+	var err error
+	files[config+"agent.kubeconfig"], err = c.agentConfig()
+	return files, err
+}
+
+// agentConfig is that of the network agent, which is part of the lab and reads whatever it needs.
+func (c Cluster) agentConfig() (string, error) {
+	return c.Kubeconfig("kubelab-netagent", "system:masters")
 }
 
 // etcd keeps everything in memory: a lab is not to wait for a disk that others write to. The slow heartbeat is one of a
@@ -104,8 +120,8 @@ func etcd() []string {
 	return []string{"/usr/bin/etcd", "--name=lab", "--data-dir=/var/lib/etcd/data",
 		"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
 		"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
-		"--initial-cluster=lab=http://127.0.0.1:2380", "--heartbeat-interval=1000", "--election-timeout=10000",
-		"--initial-election-tick-advance=true", "--snapshot-count=10000", "--logger=zap", "--log-level=warn"}
+		"--initial-cluster=lab=http://127.0.0.1:2380", "--heartbeat-interval=250", "--election-timeout=1250",
+		"--snapshot-count=10000", "--logger=zap", "--log-level=warn"}
 }
 
 func apiServer(plan Plan) []string {
@@ -139,7 +155,9 @@ func controllerManager(plan Plan) []string {
 		"--service-account-private-key-file=" + config + "accounts.key", "--root-ca-file=" + config + "ca.crt",
 		"--cluster-signing-cert-file=" + config + "ca.crt", "--cluster-signing-key-file=" + config + "ca.key",
 		"--cluster-cidr=" + plan.Pods().String(), "--allocate-node-cidrs=false", "--service-cluster-ip-range=" + plan.Services().String(),
-		fmt.Sprintf("--node-monitor-grace-period=%ds", NodeGrace), "--node-monitor-period=1s", "--profiling=false"}
+		fmt.Sprintf("--node-monitor-grace-period=%ds", NodeGrace), "--node-monitor-period=1s", "--profiling=false",
+		"--flex-volume-plugin-dir=/var/lib/kubelet/plugins-exec",
+		"--kube-api-qps=200", "--kube-api-burst=400"} // each controller's first token would be waited for otherwise
 }
 
 func scheduler() []string {

@@ -14,36 +14,41 @@ const PauseImage = "docker.io/jenner-test/pause:v1"
 // Socket is containerd's socket in a node.
 const Socket = "/run/containerd/containerd.sock"
 
-// Node is a machine that runs pods; the first is 0. snapshotter is containerd's way of keeping the layers of images:
-// overlayfs, or native where the file system below cannot do that.
-func (s Secrets) Node(plan Plan, i int, snapshotter string) (machine.Spec, error) {
-	name, address := NodeName(i), plan.Node(i).Addr()
-	group := plan.Name() + "/" + name
-	pair, err := s.Authority.Issue("system:node:"+name, []string{"system:nodes"}, name, address.String())
+// Node is a machine that runs pods; the first is 0.
+func (c Cluster) Node(i int) (machine.Spec, error) {
+	name, address := NodeName(i), c.Plan.Node(i).Addr()
+	group := c.Name() + "/" + name
+	pair, err := c.Authority.Issue("system:node:"+name, []string{"system:nodes"}, name, address.String())
 	if err != nil {
 		return machine.Spec{}, err
 	}
-	proxyConfig, err := s.Kubeconfig(plan, "system:kube-proxy")
+	proxyConfig, err := c.Kubeconfig("system:kube-proxy")
+	if err != nil {
+		return machine.Spec{}, err
+	}
+	agentConfig, err := c.agentConfig()
 	if err != nil {
 		return machine.Spec{}, err
 	}
 	files := map[string]string{
-		config + "ca.crt": s.Authority.Certificate, config + "node.crt": pair.Certificate, config + "node.key": pair.Key,
-		config + "node.kubeconfig":       kubeconfig(plan.Server(), s.Authority.Certificate, pair),
+		config + "ca.crt": c.Authority.Certificate, config + "node.crt": pair.Certificate, config + "node.key": pair.Key,
+		config + "node.kubeconfig":       kubeconfig(c.Server(), c.Authority.Certificate, pair),
 		config + "proxy.kubeconfig":      proxyConfig,
-		config + "kubelet.yaml":          kubelet(plan, group),
-		"/etc/containerd/config.toml":    containerd(snapshotter),
-		"/etc/cni/net.d/10-lab.conflist": podNetwork(plan.NodePods(i)),
+		config + "agent.kubeconfig":      agentConfig,
+		config + "kubelet.yaml":          kubelet(c.Plan, group),
+		"/etc/containerd/config.toml":    containerd(c.Snapshotter),
+		"/etc/cni/net.d/10-lab.conflist": podNetwork(c.NodePods(i)),
 	}
 	return machine.Spec{
 		Name: name, Group: group, Files: files,
-		Net: machine.Net{Address: plan.Node(i), Routes: plan.podRoutes(i)},
+		Net: machine.Net{Address: c.Plan.Node(i), Routes: c.podRoutes(i)},
 		Services: []machine.Service{
 			{Name: "containerd", Args: []string{"/usr/bin/containerd", "--config=/etc/containerd/config.toml", "--log-level=info"}},
 			{Name: "kubelet", Await: "unix " + Socket, Args: []string{programs + "kubelet", "--config=" + config + "kubelet.yaml",
 				"--kubeconfig=" + config + "node.kubeconfig", "--hostname-override=" + name, "--node-ip=" + address.String(),
 				"--node-labels=topology.kubernetes.io/region=lab,topology.kubernetes.io/zone=zone-" + fmt.Sprint(i+1), "--v=1"}},
-			{Name: "kube-proxy", Args: proxy(plan, name, address)},
+			{Name: "kube-proxy", Args: proxy(c.Plan, name, address)},
+			{Name: "policies", Args: []string{programs + c.Agent, "--kubeconfig=" + config + "agent.kubeconfig", "--policies=" + name}},
 		},
 	}, nil
 }
@@ -74,7 +79,7 @@ cgroupDriver: cgroupfs
 cgroupRoot: /` + group + `
 failCgroupV1: false
 failSwapOn: false
-localStorageCapacityIsolation: false
+localStorageCapacityIsolation: true
 enforceNodeAllocatable: []
 oomScoreAdj: 0
 nodeStatusUpdateFrequency: 2s
@@ -86,7 +91,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 serializeImagePulls: false
 registerWithTaints: []
 clusterDomain: cluster.local
-clusterDNS: [` + plan.DNSService().String() + `]
+clusterDNS: [` + plan.ControlPlane().Addr().String() + `]
 resolvConf: /etc/resolv.conf
 volumePluginDir: /var/lib/kubelet/plugins-exec
 `

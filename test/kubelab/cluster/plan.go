@@ -10,9 +10,9 @@ import (
 // Plan is where everything in a lab lies. All is in one network of 65,536 addresses, so that two labs with different
 // networks do not meet.
 //
-//	.0.0/24    machines: .1 the control plane, .10 and on the nodes, .254 the host
+//	.0.0/24    machines: .1 the control plane with the API and DNS, .10 and on the nodes, .254 the host
 //	.64.0/18   pods: .64.0/24 those of the first node, .65.0/24 of the second, and so on
-//	.128.0/20  Services: .128.1 the API, .128.10 DNS
+//	.128.0/20  Services: .128.1 the API
 type Plan struct {
 	Octet byte `json:"octet"` // the network is 10.Octet.0.0/16
 	Nodes int  `json:"nodes"` // 1 to MaxNodes
@@ -82,9 +82,6 @@ func (p Plan) Services() netip.Prefix { return netip.PrefixFrom(p.address(128, 0
 
 // APIService is the address of the Service kubernetes.default.
 func (p Plan) APIService() netip.Addr { return p.address(128, 1) }
-
-// DNSService is the address of the cluster's DNS.
-func (p Plan) DNSService() netip.Addr { return p.address(128, 10) }
 
 // Server is the API's URL.
 func (p Plan) Server() string { return fmt.Sprintf("https://%s:6443", p.ControlPlane().Addr()) }

@@ -20,8 +20,8 @@ type client struct {
 	http   *http.Client
 }
 
-func newClient(plan cluster.Plan, secrets cluster.Secrets) (*client, error) {
-	pair, err := secrets.Authority.Issue("kubelab", []string{"system:masters"})
+func newClient(of cluster.Cluster) (*client, error) {
+	pair, err := of.Authority.Issue("kubelab", []string{"system:masters"})
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +30,8 @@ func newClient(plan cluster.Plan, secrets cluster.Secrets) (*client, error) {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(secrets.Authority.Certificate))
-	return &client{server: plan.Server(), http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	pool.AppendCertsFromPEM([]byte(of.Authority.Certificate))
+	return &client{server: of.Server(), http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}}, DisableKeepAlives: true}}}, nil
 }
 

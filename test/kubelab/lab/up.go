@@ -49,11 +49,16 @@ func Up(ctx context.Context, opts Options) (*Lab, error) {
 	if l.Programs, err = build.Kubernetes(ctx, opts.Source, opts.Progress); err != nil {
 		return nil, err
 	}
+	agent, err := build.Agent(ctx, opts.Source, l.Programs)
+	if err != nil {
+		return nil, err
+	}
 	archives, err := l.images(ctx, opts.Source)
 	if err != nil {
 		return nil, err
 	}
-	u := &starter{Lab: l, progress: opts.Progress, began: time.Now(), archives: archives}
+	u := &starter{Lab: l, progress: opts.Progress, began: time.Now(), archives: archives,
+		cluster: cluster.Cluster{Agent: agent, Snapshotter: snapshotter(dir)}}
 	if err := u.start(ctx, opts.Nodes); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
@@ -68,7 +73,7 @@ const patience = time.Minute
 // starter is what is known while a lab is being started.
 type starter struct {
 	*Lab
-	secrets  cluster.Secrets
+	cluster  cluster.Cluster
 	client   *client
 	progress io.Writer
 	began    time.Time
@@ -84,7 +89,8 @@ func (u *starter) start(ctx context.Context, nodes int) error {
 		return err
 	}
 	var err error
-	if u.secrets, err = cluster.NewSecrets(); err != nil {
+	u.cluster.Plan = u.Plan
+	if u.cluster.Secrets, err = cluster.NewSecrets(); err != nil {
 		return err
 	}
 	for _, step := range []struct {
@@ -148,18 +154,18 @@ func routes() ([]netip.Prefix, error) {
 }
 
 func (u *starter) controlPlane(context.Context) error {
-	spec, err := u.secrets.ControlPlane(u.Plan)
+	spec, err := u.cluster.ControlPlane()
 	if err != nil {
 		return err
 	}
-	admin, err := u.secrets.Kubeconfig(u.Plan, "kubernetes-admin", "system:masters")
+	admin, err := u.cluster.Kubeconfig("kubernetes-admin", "system:masters")
 	if err != nil {
 		return err
 	}
 	if err := machine.WriteFile(u.Kubeconfig(), []byte(admin)); err != nil {
 		return err
 	}
-	if u.client, err = newClient(u.Plan, u.secrets); err != nil {
+	if u.client, err = newClient(u.cluster); err != nil {
 		return err
 	}
 	if err := u.prepare(spec); err != nil {
@@ -178,7 +184,7 @@ func (u *starter) apiReady(ctx context.Context) error {
 func (u *starter) startNodes(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range u.Nodes() {
-		spec, err := u.secrets.Node(u.Plan, i, snapshotter(u.Dir))
+		spec, err := u.cluster.Node(i)
 		if err != nil {
 			return err
 		}

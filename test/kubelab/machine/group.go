@@ -15,8 +15,11 @@ import (
 // groups is where control groups are, of both versions.
 const groups = "/sys/fs/cgroup"
 
-// hierarchies are the folders below which control groups are made: one where the kernel shows version 2, otherwise one
-// for each controller.
+// unified is the tree of version 2 beside those of version 1; it has no controllers to speak of.
+const unified = groups + "/unified"
+
+// hierarchies are the folders below which there are control groups: one where the kernel shows version 2 alone,
+// otherwise one for each controller, and unified.
 func hierarchies() ([]string, error) {
 	if _, err := os.Stat(groups + "/cgroup.controllers"); err == nil {
 		return []string{groups}, nil
@@ -49,6 +52,9 @@ func MakeGroup(name string) error {
 		return err
 	}
 	for _, dir := range dirs {
+		if dir == unified {
+			continue // containers that want a group there make it
+		}
 		at := dir
 		for part := range strings.SplitSeq(name, "/") {
 			if err := allow(at); err != nil {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,6 +103,7 @@ func (m mount) under(root string) error {
 func writeFiles(spec Spec) error {
 	files := map[string]string{
 		"/etc/hostname":    spec.Name + "\n",
+		"/etc/machine-id":  fmt.Sprintf("%.16x\n", sha256.Sum256([]byte(spec.Root))), // as long as one, and another for each machine
 		"/etc/hosts":       "127.0.0.1 localhost\n" + spec.Net.Address.Addr().String() + " " + spec.Name + "\n",
 		"/etc/resolv.conf": "",
 		"/etc/passwd":      "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",

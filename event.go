@@ -16,6 +16,12 @@ type Condition struct {
 	Value    float64           `json:"value,omitempty"`   // a number that belongs to it, such as a count of restarts
 }
 
+// Subject is one target of a service, as what is observed.
+type Subject struct {
+	Service string    `json:"service"`
+	Target  TargetRef `json:"target"`
+}
+
 // ChangeKind says what was changed.
 type ChangeKind string
 

@@ -256,6 +256,8 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 			}
 		}
 		return false
+	case jenner.AlertEvent:
+		return hasTarget(docs, alert.Service, alert.Target)
 	}
 	return true // another detector's
 }

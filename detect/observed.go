@@ -18,20 +18,22 @@ type Observed struct {
 	observer string
 	record   func(jenner.ChangeEvent)
 
-	mu sync.Mutex
-	on map[string]jenner.Alert // by fingerprint
+	mu    sync.Mutex
+	on    map[string]jenner.Alert // by fingerprint
+	blind map[string]string       // why, by what cannot be seen
 }
 
 // Observed is the sink of one observer. Changes are handed on to changed.
 func (e *Engine) Observed(observer string, changed func(jenner.ChangeEvent)) *Observed {
-	return &Observed{engine: e, observer: observer, record: changed, on: map[string]jenner.Alert{}}
+	return &Observed{engine: e, observer: observer, record: changed, on: map[string]jenner.Alert{}, blind: map[string]string{}}
 }
 
-// Condition raises or resolves the condition's alert. One of a service that the documents do not know is passed over.
+// Condition raises or resolves the condition's alert. One about a service or a target that the documents do not know is
+// passed over: the observer is about to hear that they are gone.
 func (o *Observed) Condition(condition jenner.Condition) {
 	o.engine.mu.RLock()
 	defer o.engine.mu.RUnlock()
-	if _, known := o.engine.docs.Service(condition.Service); !known {
+	if !hasTarget(o.engine.docs, condition.Service, condition.Target) {
 		return
 	}
 	alert := o.alert(condition)
@@ -43,6 +45,13 @@ func (o *Observed) Condition(condition jenner.Condition) {
 		delete(o.on, alert.Fingerprint)
 	}
 	o.engine.board.Put(alert)
+}
+
+// hasTarget tells whether the documents know the service and its target. No target stands for the service as a whole.
+func hasTarget(docs *jenner.Documents, name string, target jenner.TargetRef) bool {
+	service, known := docs.Service(name)
+	return known && (target == jenner.TargetRef{} ||
+		slices.ContainsFunc(service.Targets, func(one jenner.Target) bool { return one.Ref() == target }))
 }
 
 func (o *Observed) alert(c jenner.Condition) jenner.Alert {
@@ -70,26 +79,58 @@ func (o *Observed) alert(c jenner.Condition) jenner.Alert {
 // Changed hands a change on.
 func (o *Observed) Changed(event jenner.ChangeEvent) { o.record(event) }
 
-// Synced resolves every alert of this observer that it has not told of since it began.
-func (o *Observed) Synced() {
+// Synced resolves every alert of these subjects that this observer raised and has not told of since it began.
+func (o *Observed) Synced(subjects ...jenner.Subject) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, alert := range o.engine.board.AllFiring() {
-		if _, holds := o.on[alert.Fingerprint]; alert.Kind == jenner.AlertEvent && alert.Labels[labelObserver] == o.observer && !holds {
+		if _, holds := o.on[alert.Fingerprint]; !holds && o.mine(alert) && among(subjects, alert) {
 			alert.Status, alert.SeenAt = jenner.Resolved, o.engine.now()
 			o.engine.board.Put(alert)
 		}
 	}
 }
 
-// Seen refreshes the alerts of all conditions that hold.
-func (o *Observed) Seen() {
+func (o *Observed) mine(alert jenner.Alert) bool {
+	return alert.Kind == jenner.AlertEvent && alert.Labels[labelObserver] == o.observer
+}
+
+func among(subjects []jenner.Subject, alert jenner.Alert) bool {
+	return len(subjects) == 0 || slices.Contains(subjects, jenner.Subject{Service: alert.Service, Target: alert.Target})
+}
+
+// Seen refreshes the alerts of all conditions of these subjects that hold. One that was withdrawn meanwhile, because
+// the documents do not know its target any more, is not raised again.
+func (o *Observed) Seen(subjects ...jenner.Subject) {
+	o.engine.mu.RLock()
+	defer o.engine.mu.RUnlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.engine.now()
-	for _, alert := range o.on {
-		alert.SeenAt = now
-		o.engine.board.Put(alert)
+	for fingerprint, alert := range o.on {
+		switch {
+		case !hasTarget(o.engine.docs, alert.Service, alert.Target):
+			delete(o.on, fingerprint)
+		case among(subjects, alert):
+			alert.SeenAt = now
+			o.on[fingerprint] = alert
+			o.engine.board.Put(alert)
+		}
+	}
+}
+
+// Blind writes down what cannot be seen, and that it can be seen again, each once.
+func (o *Observed) Blind(what string, why error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before, was := o.blind[what]
+	switch {
+	case why == nil && was:
+		delete(o.blind, what)
+		o.engine.log.Info("detect: it can be observed again", "observer", o.observer, "what", what)
+	case why != nil && before != why.Error():
+		o.blind[what] = why.Error()
+		o.engine.log.Warn("detect: it cannot be observed; what is known of it goes stale", "observer", o.observer, "what", what, "error", why)
 	}
 }
 

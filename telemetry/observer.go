@@ -22,9 +22,14 @@ type Sink interface {
 	Condition(condition jenner.Condition)
 	// Changed takes a change that somebody made. One told twice (the same service, kind, object and time) counts once.
 	Changed(event jenner.ChangeEvent)
-	// Synced says that everything that holds now was told: whatever else was known of this observer is over.
-	Synced()
-	// Seen says that the observer was in touch with its system at this moment: all conditions that hold, still do. It is
-	// called every few seconds; conditions of an observer that is silent for half a minute are stale, and nothing is done.
-	Seen()
+	// Synced says that everything that holds now of these subjects was told: whatever else was known of them from this
+	// observer is over. No subject means all of them.
+	Synced(subjects ...jenner.Subject)
+	// Seen says that the observer was in touch with its system at this moment: all conditions of these subjects that hold,
+	// still do. It is called every few seconds; conditions of which nothing is seen for half a minute are stale, and
+	// nothing is done about them. No subject means all of them.
+	Seen(subjects ...jenner.Subject)
+	// Blind says that something cannot be seen, and why; a nil error says that it can be seen again. What is told of
+	// several times in the same words is written down once.
+	Blind(what string, why error)
 }

@@ -2,8 +2,10 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,6 +33,8 @@ type Observers struct {
 }
 
 type observing struct {
+	name     string
+	door     *door
 	services []jenner.Service
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -53,7 +57,7 @@ func (o *Observers) Set(services []jenner.Service) {
 			continue
 		}
 		if now != nil {
-			now.end()
+			now.end(o.log)
 			delete(o.running, entry.Name)
 		}
 		if len(mine) == 0 {
@@ -64,19 +68,26 @@ func (o *Observers) Set(services []jenner.Service) {
 	}
 }
 
-// Close ends all observers and returns when they have ended.
+// Close ends all observers and returns when they have ended, or after a second those that do not heed their context.
 func (o *Observers) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name, one := range o.running {
-		one.end()
+		one.end(o.log)
 		delete(o.running, name)
 	}
 }
 
-func (o *observing) end() {
+// end stops an observer and waits for it, but not for one that does not heed its context: it is left behind, and what it
+// tells from then on is not heard.
+func (o *observing) end(log *slog.Logger) {
 	o.stop()
-	<-o.ended
+	select {
+	case <-o.ended:
+	case <-time.After(lastPatience):
+		log.Warn("an observer does not heed its context and was left behind", "observer", o.name)
+	}
+	o.door.shut()
 }
 
 func about(services []jenner.Service, kinds []string) []jenner.Service {
@@ -100,14 +111,14 @@ const (
 
 func (o *Observers) begin(entry ObserverEntry, services []jenner.Service) *observing {
 	ctx, stop := context.WithCancel(context.Background())
-	one := &observing{services: services, stop: stop, ended: make(chan struct{})}
+	one := &observing{name: entry.Name, services: services, stop: stop, ended: make(chan struct{}), door: &door{}}
 	go func() {
 		defer close(one.ended)
 		pause := backoff.NewExponentialBackOff()
 		pause.InitialInterval, pause.MaxInterval = observeAgainFirst, observeAgainMost
 		for ctx.Err() == nil {
 			began := time.Now()
-			err := entry.New().Observe(ctx, services, o.sink(entry.Name))
+			err := observe(ctx, entry, services, &heard{one.door, o.sink(entry.Name)})
 			if ctx.Err() != nil {
 				return
 			}
@@ -124,3 +135,46 @@ func (o *Observers) begin(entry ObserverEntry, services []jenner.Service) *obser
 	}()
 	return one
 }
+
+// observe turns a panic into an error: one broken observer must not end the program that heals all services.
+func observe(ctx context.Context, entry ObserverEntry, services []jenner.Service, sink Sink) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("the observer panicked: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	return entry.New().Observe(ctx, services, sink)
+}
+
+// door is open while an observer runs.
+type door struct {
+	mu     sync.RWMutex
+	closed bool
+}
+
+// shut returns when nobody is inside any more.
+func (d *door) shut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}
+
+func (d *door) pass(through func()) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.closed {
+		through()
+	}
+}
+
+// heard is a sink behind a door.
+type heard struct {
+	door *door
+	sink Sink
+}
+
+func (h *heard) Condition(c jenner.Condition) { h.door.pass(func() { h.sink.Condition(c) }) }
+func (h *heard) Changed(e jenner.ChangeEvent) { h.door.pass(func() { h.sink.Changed(e) }) }
+func (h *heard) Synced(of ...jenner.Subject)  { h.door.pass(func() { h.sink.Synced(of...) }) }
+func (h *heard) Seen(of ...jenner.Subject)    { h.door.pass(func() { h.sink.Seen(of...) }) }
+func (h *heard) Blind(what string, why error) { h.door.pass(func() { h.sink.Blind(what, why) }) }

@@ -83,7 +83,7 @@ func stat(pid int) (start uint64, state byte, err error) {
 
 func parseStat(text []byte) (start uint64, state byte, err error) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	const stateField, startField = 3 - 3, 22 - 3 // counted from the field behind the name, which is the third
+	const stateField, startField = 0, 19 // the third and the 22nd in the manual, which counts number and name too
 	if len(fields) <= startField {
 		return 0, 0, fmt.Errorf("%q is not the state of a process", text)
 	}

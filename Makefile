@@ -14,14 +14,19 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -rn1 dirname | sort -u)
 FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed -E 's|/[^/]*:func |:|' | sort -u)
 
+# The packages whose tests need Kubernetes have them in files with the build tag kube. They are run one after the other: they
+# share the cluster.
+KUBE_PACKAGES = $(shell grep -rlE --include='*_test.go' '^//go:build .*\bkube\b' . | xargs -rn1 dirname | sort -u)
+E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 $(KUBE_PACKAGES)
+
 # Both compile everything without paths of this machine, and so share what is compiled already.
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference fuzz clean
+.PHONY: help build test lint bench sim soak demo scenarios reference fuzz kubelab e2e-kube bin/kubelab clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the program, bin/jenner
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/jenner
@@ -29,12 +34,17 @@ build: ## build the program, bin/jenner
 test: ## run all tests with the race detector; those of the loop, which plays storms, have the machine to themselves
 	$(GO) test -race -timeout 20m -p 2 $$($(GO) list ./... | grep -v '/loop$$')
 	$(GO) test -race -timeout 20m ./loop
+	cd test/kubelab && CGO_ENABLED=0 $(GO) test -timeout 5m ./...
 
 lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
 	@unformatted=$$(gofmt -l .); \
 		if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
+	$(GO) vet -tags kube $(KUBE_PACKAGES)
+	$(STATICCHECK) -tags kube $(KUBE_PACKAGES)
+	cd test/kubelab && CGO_ENABLED=0 $(GO) vet ./...
+	cd test/kubelab && CGO_ENABLED=0 $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
 
 bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
 	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
@@ -60,6 +70,15 @@ fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 		echo "$${test%%:*} $${test##*:}"; \
 		$(GO) test -run '^$$' -fuzz "^$${test##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$${test%%:*}"; \
 	done
+
+kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to reach it; Ctrl-C stops it; needs root
+	bin/kubelab serve
+
+e2e-kube: bin/kubelab ## run the tests that need Kubernetes, in the cluster of KUBECONFIG or in one that is started for them
+	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(E2E_KUBE); else bin/kubelab run -- $(E2E_KUBE); fi
+
+bin/kubelab:
+	cd test/kubelab && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/kubelab .
 
 clean: ## remove what was built
 	rm -rf bin

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -119,18 +120,24 @@ func (l *Lab) Down(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := unplugHost(l.Plan); err != nil {
-		return err
-	}
-	if err := machine.RemoveGroup(ctx, l.Plan.Name()); err != nil {
-		return err
+	if l.Claimed {
+		if err := unplugHost(l.Plan); err != nil {
+			return err
+		}
+		if err := machine.RemoveGroup(ctx, l.Plan.Name()); err != nil {
+			return err
+		}
 	}
 	for _, name := range []string{"machines", "images", "admin.kubeconfig"} {
 		if err := os.RemoveAll(filepath.Join(l.Dir, name)); err != nil {
 			return err
 		}
 	}
-	return os.Remove(filepath.Join(l.Dir, stateFile)) // the last, so that what failed above can be tried again
+	// The last, so that what failed above can be tried again. A start that failed early has not written it.
+	if err := os.Remove(filepath.Join(l.Dir, stateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // unplugHost removes the host's interface, with its routes; it goes by itself a moment after the machine at its other end.

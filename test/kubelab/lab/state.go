@@ -17,6 +17,7 @@ import (
 type Lab struct {
 	Dir      string                     `json:"-"`
 	Plan     cluster.Plan               `json:"plan"`
+	Claimed  bool                       `json:"claimed"`  // the plan's network is this lab's; before that it may be another's
 	Programs string                     `json:"programs"` // folder with the programs of Kubernetes
 	Order    []string                   `json:"order"`    // machines as they were started
 	Machines map[string]machine.Process `json:"machines"` // by name; only those that run

@@ -120,16 +120,16 @@ func (u *starter) choose(nodes int) error {
 	}
 	u.Plan, err = cluster.Choose(nodes, taken, func(plan cluster.Plan) (bool, error) {
 		u.Plan = plan
-		if err := u.save(); err != nil {
-			return false, err
-		}
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = plan.Name()
 		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: plan.Name() + "p"})
 		if errors.Is(err, unix.EEXIST) {
 			return false, nil
+		} else if err != nil {
+			return false, err
 		}
-		return err == nil, err
+		u.Claimed = true
+		return true, u.save()
 	})
 	return err
 }
@@ -227,6 +227,7 @@ func (u *starter) servicesReached(ctx context.Context) error {
 // await asks again and again until there is no error. Where it waits in vain, the error ends with what the services of
 // the machine said last.
 func (u *starter) await(ctx context.Context, what string, ask func(context.Context) error, name string, services ...string) error {
+	caller := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*patience, errors.New("waited two minutes"))
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -236,10 +237,12 @@ func (u *starter) await(ctx context.Context, what string, ask func(context.Conte
 		if err == nil {
 			return nil
 		}
-		if !u.Running(name) {
+		if caller.Err() == nil && !u.Running(name) {
 			return fmt.Errorf("%s: machine %s has ended%s", what, name, u.lastWords(name, services))
 		}
 		select {
+		case <-caller.Done():
+			return fmt.Errorf("%s yet: %w", what, context.Cause(caller)) // which nothing in a log explains
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w%s", what, errors.Join(context.Cause(ctx), err), u.lastWords(name, services))
 		case <-tick.C:

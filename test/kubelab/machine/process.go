@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is a process that is told from a later one of the same number by the time of its start.
@@ -43,27 +43,32 @@ func (p Process) Alive() bool {
 // Kill ends the process, and with a machine's first process all of the machine, and waits for the end. One that has
 // ended, or whose number belongs to another process by now, is left alone without an error.
 func (p Process) Kill(ctx context.Context) error {
-	handle, err := os.FindProcess(p.PID) // holds on to this process, so that nothing is killed that took its number
-	if err != nil {
-		return err
+	// It holds on to this process, so that nothing is killed that takes its number; and it tells the end of its last
+	// thread, before which a machine's processes are not all gone, whereas /proc tells the end of the first one.
+	handle, err := unix.PidfdOpen(p.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("process %d: %w", p.PID, err)
 	}
-	defer handle.Release()
+	defer unix.Close(handle)
 	if !p.Alive() {
 		return nil
 	}
-	if err := handle.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("cannot kill process %d: %w", p.PID, err)
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for p.Alive() {
-		select {
-		case <-ctx.Done():
+	for {
+		ended, err := unix.Poll([]unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}, 100)
+		switch {
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return err
+		case ended > 0:
+			return nil
+		case ctx.Err() != nil:
 			return fmt.Errorf("process %d was killed and has not ended: %w", p.PID, context.Cause(ctx))
-		case <-tick.C:
 		}
 	}
-	return nil
 }
 
 // stat reads the start time and the state of a process from /proc/PID/stat, whose second field may hold blanks and
@@ -78,7 +83,7 @@ func stat(pid int) (start uint64, state byte, err error) {
 
 func parseStat(text []byte) (start uint64, state byte, err error) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	const stateField, startField = 3 - 3, 22 - 3 // counted from the field behind the name, which is the third
+	const stateField, startField = 0, 19 // the third and the 22nd in the manual, which counts number and name too
 	if len(fields) <= startField {
 		return 0, 0, fmt.Errorf("%q is not the state of a process", text)
 	}

@@ -6,7 +6,6 @@
 package names
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -49,7 +48,10 @@ func Lookup(directory Directory, name string) ([]netip.Addr, bool) {
 	}
 	if service.Spec.ClusterIP != corev1.ClusterIPNone {
 		address, err := netip.ParseAddr(service.Spec.ClusterIP)
-		return []netip.Addr{address}, err == nil && host == ""
+		if err != nil || host != "" {
+			return nil, false
+		}
+		return []netip.Addr{address}, true
 	}
 	found := endpoints(directory.Slices(service.Namespace, service.Name), host, service.Spec.PublishNotReadyAddresses)
 	return found, host == "" || len(found) > 0
@@ -96,8 +98,9 @@ func Answer(directory Directory, asked []byte) []byte {
 				Body:   &dnsmessage.AResource{A: address.As4()}})
 		}
 	}
-	const most = 28 // of a name's answers in the 512 bytes of a plain message
-	answer.Answers = answer.Answers[:min(len(answer.Answers), cmp.Or(most-len(question.Name.String())/16, 1))]
+	// A plain message has 512 bytes: 12 of them for the header, the question, and 16 for each answer.
+	room := (512 - 12 - (len(question.Name.String()) + 1 + 4)) / 16
+	answer.Answers = answer.Answers[:min(len(answer.Answers), room)]
 	packed, err := answer.Pack()
 	if err != nil {
 		return nil

@@ -25,6 +25,7 @@ func init() {
 		kindHPA:         "A HorizontalPodAutoscaler",
 		kindPVC:         "A PersistentVolumeClaim",
 		kindConfigMap:   "A ConfigMap",
+		kindSecret:      "A Secret, of which it is told when it was changed and when its certificate ends; what is in it is never kept",
 		kindHelm:        "A release of Helm",
 	} {
 		Provider.Target(kind, doc, func() any { return &Target{} })
@@ -42,6 +43,11 @@ type Target struct {
 	// Kubeconfig is the file that says how the cluster is reached; where not said, KUBECONFIG, ~/.kube/config, or the pod
 	// that Jenner itself runs in. A relative path starts from the folder of the file that declares the target.
 	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// Longest is how long a Job may run, for targets of kind job; for ever where not said.
+	Longest jenner.Duration `json:"longest,omitempty"`
+	// Desired is a file with manifests, of which the one of this object says how it is to be: where the object differs in a
+	// field that stands there, that is told. A relative path starts from the folder of the file that declares the target.
+	Desired string `json:"desired,omitempty"`
 	// Context is the context of the kubeconfig; its current one where not said.
 	Context string `json:"context,omitempty"`
 
@@ -76,11 +82,16 @@ func decode(written jenner.Target) (*Target, error) {
 	if t.Selector != "" && written.Kind != kindPod {
 		return nil, jenner.Permanent(fmt.Errorf("target %s has a selector", written.Ref()), "only a target of kind pod may have one")
 	}
+	if t.Longest != 0 && written.Kind != kindJob {
+		return nil, jenner.Permanent(fmt.Errorf("target %s has a longest time", written.Ref()), "only a target of kind job may have one")
+	}
 	if t.Object == "" {
 		t.Object = written.Name
 	}
-	if t.Kubeconfig != "" && !filepath.IsAbs(t.Kubeconfig) {
-		t.Kubeconfig = filepath.Join(written.Dir, t.Kubeconfig)
+	for _, path := range []*string{&t.Kubeconfig, &t.Desired} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(written.Dir, *path)
+		}
 	}
 	t.ref = written.Ref()
 	return t, nil

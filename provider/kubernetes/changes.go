@@ -19,7 +19,7 @@ import (
 
 // workloadChanged tells that a workload was scaled, and of its last rollout.
 func (h *history) workloadChanged(key, kind, name string, now time.Time) {
-	one, found := find[metav1.ObjectMetaAccessor](h.workloads[kind], h.namespace, name)
+	one, found := cached[metav1.ObjectMetaAccessor](h.workloads[kind], h.namespace, name)
 	if !found {
 		delete(h.pods, key)
 		delete(h.rollouts, key)
@@ -73,16 +73,16 @@ func author(event *jenner.ChangeEvent, entry *metav1.ManagedFieldsEntry) {
 }
 
 // revised names the workload of a kind that a revision belongs to.
-func revised(revision metav1.Object, kind string) []string {
-	controller := metav1.GetControllerOf(revision)
+func revised(edition metav1.Object, kind string) []string {
+	controller := metav1.GetControllerOf(edition)
 	if controller == nil || controller.Kind != kindOf[kind] {
 		return nil
 	}
 	return []string{kind + "/" + controller.Name}
 }
 
-// revision is one template that a workload had.
-type revision struct {
+// edition is one template that a workload had.
+type edition struct {
 	number   int64
 	made     time.Time
 	template corev1.PodTemplateSpec
@@ -90,29 +90,29 @@ type revision struct {
 
 // rollout is the last one of a workload; false where it has had but one template.
 func (h *history) rollout(kind, name string, meta metav1.ObjectMeta) (jenner.ChangeEvent, bool) {
-	of := ownerKey(h.namespace, owner{kindOf[kind], name})
-	var revisions []revision
+	of := keeperKey(h.namespace, keeper{kindOf[kind], name})
+	var revisions []edition
 	if kind == kindDeployment {
-		revisions = ofReplicaSets(listed[*appsv1.ReplicaSet](h.revisions[kind], byOwner, of), meta.UID)
+		revisions = ofReplicaSets(cachedBy[*appsv1.ReplicaSet](h.revisions[kind], byKeeper, of), meta.UID)
 	} else {
-		revisions = ofRevisions(listed[*appsv1.ControllerRevision](h.revisions[kind], byOwner, of), meta.UID)
+		revisions = ofRevisions(cachedBy[*appsv1.ControllerRevision](h.revisions[kind], byKeeper, of), meta.UID)
 	}
-	return rolloutOf(kind+"/"+name, revisions, changer(meta, fieldTemplate...))
+	return lastRollout(kind+"/"+name, revisions, changer(meta, fieldTemplate...))
 }
 
-func ofReplicaSets(sets []*appsv1.ReplicaSet, of types.UID) []revision {
-	var list []revision
+func ofReplicaSets(sets []*appsv1.ReplicaSet, of types.UID) []edition {
+	var list []edition
 	for _, set := range sets {
 		number, err := strconv.ParseInt(set.Annotations[annotationRevision], 10, 64)
 		if err == nil && metav1.GetControllerOf(set).UID == of {
-			list = append(list, revision{number, set.CreationTimestamp.Time, set.Spec.Template})
+			list = append(list, edition{number, set.CreationTimestamp.Time, set.Spec.Template})
 		}
 	}
 	return list
 }
 
-func ofRevisions(revisions []*appsv1.ControllerRevision, of types.UID) []revision {
-	var list []revision
+func ofRevisions(revisions []*appsv1.ControllerRevision, of types.UID) []edition {
+	var list []edition
 	for _, one := range revisions {
 		var data struct {
 			Spec struct {
@@ -120,25 +120,25 @@ func ofRevisions(revisions []*appsv1.ControllerRevision, of types.UID) []revisio
 			} `json:"spec"`
 		}
 		if json.Unmarshal(one.Data.Raw, &data) == nil && metav1.GetControllerOf(one).UID == of {
-			list = append(list, revision{one.Revision, one.CreationTimestamp.Time, data.Spec.Template})
+			list = append(list, edition{one.Revision, one.CreationTimestamp.Time, data.Spec.Template})
 		}
 	}
 	return list
 }
 
-// rolloutOf is the change to the last revision that differs from the one before it; false where there is none. It was made
+// lastRollout is the change to the last revision that differs from the one before it; false where there is none. It was made
 // when that revision was. A template that came back, in a rollback, is older than that, and then it is when somebody last
 // set it.
-func rolloutOf(object string, revisions []revision, by *metav1.ManagedFieldsEntry) (jenner.ChangeEvent, bool) {
-	slices.SortFunc(revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+func lastRollout(object string, revisions []edition, by *metav1.ManagedFieldsEntry) (jenner.ChangeEvent, bool) {
+	slices.SortFunc(revisions, func(a, b edition) int { return cmp.Compare(b.number, a.number) })
 	for i := range max(0, len(revisions)-1) {
-		what, same := difference(revisions[i+1].template, revisions[i].template)
+		what, same := templateDifference(revisions[i+1].template, revisions[i].template)
 		if same {
 			continue
 		}
 		event := jenner.ChangeEvent{Kind: jenner.ChangeDeploy, Object: object, Summary: what}
 		author(&event, by)
-		back := slices.ContainsFunc(revisions[i+1:], func(r revision) bool { return r.made.After(revisions[i].made) })
+		back := slices.ContainsFunc(revisions[i+1:], func(r edition) bool { return r.made.After(revisions[i].made) })
 		if back {
 			event.Summary += ", as it was before"
 		}
@@ -150,9 +150,9 @@ func rolloutOf(object string, revisions []revision, by *metav1.ManagedFieldsEntr
 	return jenner.ChangeEvent{}, false
 }
 
-// difference says how one trimmed template differs from another: `image shop:v1 → shop:v2`. The same means that only pods
+// templateDifference says how one trimmed template differs from another: `image shop:v1 → shop:v2`. The same means that only pods
 // were made anew.
-func difference(before, after corev1.PodTemplateSpec) (what string, same bool) {
+func templateDifference(before, after corev1.PodTemplateSpec) (what string, same bool) {
 	was := map[string]string{}
 	for _, container := range before.Spec.Containers {
 		was[container.Name] = container.Image
@@ -196,7 +196,7 @@ func contentOf(meta metav1.ObjectMeta, keys map[string]string) content {
 
 func (h *history) configChanged(key, name string, now time.Time) {
 	var is content
-	if config, found := find[*corev1.ConfigMap](h.configs, h.namespace, name); found {
+	if config, found := cached[*corev1.ConfigMap](h.configs, h.namespace, name); found {
 		is = contentOf(config.ObjectMeta, config.Data)
 	}
 	h.contentChanged(jenner.ChangeEvent{Kind: jenner.ChangeConfig, Object: key}, is, now, func(s subject) bool { return h.reads(s, kindConfigMap, name) })
@@ -265,7 +265,7 @@ func (h *history) reads(s subject, kind, name string) bool {
 	if w == nil {
 		return false
 	}
-	one, found := find[any](w, h.namespace, s.target.Object)
+	one, found := cached[any](w, h.namespace, s.target.Object)
 	if !found {
 		return false
 	}

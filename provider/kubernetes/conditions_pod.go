@@ -49,13 +49,13 @@ type podLook struct {
 	since func(reason string) time.Time
 	now   time.Time
 
-	states []state
+	states []fact
 	again  time.Time
 }
 
-// podStates are the conditions that hold of a pod, and when to look again though nothing changes. A pod that is being
+// podFacts are the conditions that hold of a pod, and when to look again though nothing changes. A pod that is being
 // deleted or has done its work has none. The labels are for the caller to add to.
-func podStates(look podLook) ([]state, time.Time) {
+func podFacts(look podLook) ([]fact, time.Time) {
 	pod := look.pod
 	if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded {
 		return nil, time.Time{}
@@ -78,7 +78,7 @@ func podStates(look podLook) ([]state, time.Time) {
 }
 
 func (l *podLook) add(reason string, since time.Time, restarts int32, container, text string, about ...any) {
-	one := state{reason: reason, object: "pod/" + l.pod.Name, since: since, summary: fmt.Sprintf(text, about...), value: float64(restarts)}
+	one := fact{reason: reason, object: "pod/" + l.pod.Name, since: since, summary: fmt.Sprintf(text, about...), value: float64(restarts)}
 	if container != "" {
 		one.labels = map[string]string{"container": container}
 	}
@@ -119,14 +119,14 @@ func (l *podLook) waiting(status corev1.ContainerStatus) {
 	case "", "ContainerCreating", "PodInitializing", reasonCrashLoop:
 	case reasonImagePull, "ErrImagePull":
 		l.add(reasonImagePull, time.Time{}, status.RestartCount, status.Name, "the image of container %s of pod %s cannot be pulled%s",
-			status.Name, l.pod.Name, because(waiting.Message))
+			status.Name, l.pod.Name, saying(waiting.Message))
 	default:
 		l.add(waiting.Reason, time.Time{}, status.RestartCount, status.Name, "container %s of pod %s waits%s",
-			status.Name, l.pod.Name, because(waiting.Message))
+			status.Name, l.pod.Name, saying(waiting.Message))
 	}
 }
 
-func because(message string) string {
+func saying(message string) string {
 	if message == "" {
 		return ""
 	}
@@ -151,7 +151,7 @@ func (l *podLook) crashLoop(status corev1.ContainerStatus) {
 	}
 	how := "ended"
 	if last != nil {
-		how = ended(last)
+		how = howItEnded(last)
 	}
 	l.add(reasonCrashLoop, time.Time{}, status.RestartCount, status.Name, "container %s of pod %s was restarted %d times; it %s",
 		status.Name, l.pod.Name, status.RestartCount, how)
@@ -177,7 +177,7 @@ func (l *podLook) calm(status corev1.ContainerStatus) (when time.Time, ready boo
 		return time.Time{}, false
 	}
 	since := status.State.Running.StartedAt.Time
-	if all := condition(l.pod, corev1.ContainersReady); all != nil && all.Status == corev1.ConditionTrue && all.LastTransitionTime.After(since) {
+	if all := podCondition(l.pod, corev1.ContainersReady); all != nil && all.Status == corev1.ConditionTrue && all.LastTransitionTime.After(since) {
 		since = all.LastTransitionTime.Time
 	}
 	return since.Add(calmFor), true
@@ -190,8 +190,8 @@ func lastEnd(status corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 	return status.LastTerminationState.Terminated
 }
 
-// ended says how a container ended: `last ended with exit code 1 (Error) after 2s: no such table`.
-func ended(end *corev1.ContainerStateTerminated) string {
+// howItEnded says how a container ended: `last ended with exit code 1 (Error) after 2s: no such table`.
+func howItEnded(end *corev1.ContainerStateTerminated) string {
 	text := fmt.Sprintf("last ended with exit code %d", end.ExitCode)
 	if end.Signal != 0 {
 		text = fmt.Sprintf("was last ended by signal %d", end.Signal)
@@ -202,7 +202,7 @@ func ended(end *corev1.ContainerStateTerminated) string {
 	if !end.StartedAt.IsZero() && !end.FinishedAt.IsZero() {
 		text += " after " + jenner.Duration(end.FinishedAt.Sub(end.StartedAt.Time)).String()
 	}
-	return text + because(end.Message)
+	return text + saying(end.Message)
 }
 
 // oomKilled holds until the container has been ready again for a while, or has ended otherwise.
@@ -231,15 +231,15 @@ func (l *podLook) unhealthy(status corev1.ContainerStatus) {
 	}
 	started := running.StartedAt.Time
 	if !status.Ready {
-		was := condition(l.pod, corev1.ContainersReady)
+		was := podCondition(l.pod, corev1.ContainersReady)
 		if was != nil && was.Status != corev1.ConditionTrue && was.LastTransitionTime.Sub(started) > time.Second {
 			l.add(reasonUnhealthy, was.LastTransitionTime.Time, status.RestartCount, status.Name, "container %s of pod %s is not ready any more%s",
-				status.Name, l.pod.Name, because(l.warning("Readiness", started)))
+				status.Name, l.pod.Name, saying(l.warning("Readiness", started)))
 			return
 		}
 		l.after(started.Add(max(unreadyFor, l.timeToReady(status.Name))), func() {
 			l.add(reasonUnhealthy, started, status.RestartCount, status.Name, "container %s of pod %s was started and did not become ready%s",
-				status.Name, l.pod.Name, because(l.warning("Readiness", started)))
+				status.Name, l.pod.Name, saying(l.warning("Readiness", started)))
 		})
 		return
 	}
@@ -295,7 +295,7 @@ func lastOf(event *corev1.Event) (at time.Time, count int32) {
 
 // placed tells that no node takes the pod, or that it does not start although one did.
 func (l *podLook) placed() {
-	scheduled := condition(l.pod, corev1.PodScheduled)
+	scheduled := podCondition(l.pod, corev1.PodScheduled)
 	if scheduled == nil || l.pod.Status.Phase != corev1.PodPending {
 		return
 	}
@@ -303,11 +303,11 @@ func (l *podLook) placed() {
 	switch {
 	case scheduled.Status == corev1.ConditionFalse && scheduled.Reason == reasonUnschedulable:
 		l.after(since.Add(unschedulableFor), func() {
-			l.add(reasonUnschedulable, since, 0, "", "no node takes pod %s%s", l.pod.Name, because(scheduled.Message))
+			l.add(reasonUnschedulable, since, 0, "", "no node takes pod %s%s", l.pod.Name, saying(scheduled.Message))
 		})
 	case scheduled.Status == corev1.ConditionTrue && len(l.states) == 0:
 		l.after(since.Add(pendingFor), func() {
-			l.add(reasonPending, since, 0, "", "pod %s has a node and does not start%s", l.pod.Name, because(l.startWarning(since)))
+			l.add(reasonPending, since, 0, "", "pod %s has a node and does not start%s", l.pod.Name, saying(l.startWarning(since)))
 			l.states[len(l.states)-1].severity = jenner.SeverityTicket
 		})
 	}
@@ -318,7 +318,7 @@ func (l *podLook) startWarning(since time.Time) string {
 	newest, text := since.Add(-time.Second), ""
 	for _, event := range l.warnings {
 		if at, _ := lastOf(event); at.After(newest) {
-			newest, text = at, event.Reason+because(event.Message)
+			newest, text = at, event.Reason+saying(event.Message)
 		}
 	}
 	return text
@@ -332,11 +332,11 @@ func (l *podLook) failed() {
 		if known := l.since(reason); !known.IsZero() {
 			since = known
 		}
-		if target := condition(l.pod, corev1.DisruptionTarget); target != nil {
+		if target := podCondition(l.pod, corev1.DisruptionTarget); target != nil {
 			since = target.LastTransitionTime.Time
 		}
 		l.until(since.Add(failedFor), func() {
-			l.add(reason, since, 0, "", "pod %s failed%s", l.pod.Name, because(l.pod.Status.Message))
+			l.add(reason, since, 0, "", "pod %s failed%s", l.pod.Name, saying(l.pod.Status.Message))
 		})
 	}
 	for _, status := range l.pod.Status.ContainerStatuses {
@@ -349,7 +349,7 @@ func (l *podLook) failed() {
 	}
 }
 
-func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i, one := range pod.Status.Conditions {
 		if one.Type == kind {
 			return &pod.Status.Conditions[i]

@@ -39,16 +39,16 @@ func (*ObserverAutoscalers) Rights(_ jenner.Service, target jenner.Target) ([]je
 func observeAutoscalers(v *view) {
 	scalers := needs(v, theAutoscalers, "", func(h *autoscalingv2.HorizontalPodAutoscaler) []string { return []string{h.Name} })
 	v.judge = func(key string, _ time.Time) ([]jenner.Condition, time.Time) {
-		scaler, found := find[*autoscalingv2.HorizontalPodAutoscaler](scalers, v.namespace, key)
+		scaler, found := cached[*autoscalingv2.HorizontalPodAutoscaler](scalers, v.namespace, key)
 		if !found {
 			return nil, time.Time{}
 		}
-		return v.conditions(scalerStates(scaler), func(one subject) bool { return scales(scaler, one) }), time.Time{}
+		return v.conditions(scalerFacts(scaler), func(one subject) bool { return isScaledBy(scaler, one) }), time.Time{}
 	}
 }
 
-// scales tells whether the autoscaler is the subject, or scales it.
-func scales(scaler *autoscalingv2.HorizontalPodAutoscaler, one subject) bool {
+// isScaledBy tells whether the autoscaler is the subject, or scales it.
+func isScaledBy(scaler *autoscalingv2.HorizontalPodAutoscaler, one subject) bool {
 	if one.Target.Kind == kindHPA {
 		return one.target.Object == scaler.Name
 	}
@@ -59,10 +59,10 @@ func scales(scaler *autoscalingv2.HorizontalPodAutoscaler, one subject) bool {
 // reasonTooMany is Kubernetes' word for more pods being needed than an autoscaler may make.
 const reasonTooMany = "TooManyReplicas"
 
-func scalerStates(scaler *autoscalingv2.HorizontalPodAutoscaler) []state {
-	var states []state
+func scalerFacts(scaler *autoscalingv2.HorizontalPodAutoscaler) []fact {
+	var states []fact
 	for _, one := range scaler.Status.Conditions {
-		s := state{reason: one.Reason, object: kindHPA + "/" + scaler.Name, since: one.LastTransitionTime.Time,
+		s := fact{reason: one.Reason, object: kindHPA + "/" + scaler.Name, since: one.LastTransitionTime.Time,
 			severity: jenner.SeverityTicket, value: float64(scaler.Status.CurrentReplicas)}
 		switch {
 		case one.Type == autoscalingv2.ScalingLimited && one.Status == corev1.ConditionTrue && one.Reason == reasonTooMany:
@@ -70,7 +70,7 @@ func scalerStates(scaler *autoscalingv2.HorizontalPodAutoscaler) []state {
 		// One that scales to nothing on purpose is disabled, which is no trouble.
 		case one.Type == autoscalingv2.ScalingActive && one.Status == corev1.ConditionFalse && one.Reason != "ScalingDisabled",
 			one.Type == autoscalingv2.AbleToScale && one.Status == corev1.ConditionFalse:
-			s.summary = fmt.Sprintf("hpa %s cannot scale%s", scaler.Name, because(short(one.Message)))
+			s.summary = fmt.Sprintf("hpa %s cannot scale%s", scaler.Name, saying(shortened(one.Message)))
 		default:
 			continue
 		}

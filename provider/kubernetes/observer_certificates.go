@@ -59,11 +59,11 @@ func observeCertificate(v *view) {
 	name := v.subjects[0].target.Object
 	secrets := needs(v, theSecrets, name, func(s *corev1.Secret) []string { return []string{s.Name} })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {
-		secret, found := find[*corev1.Secret](secrets, v.namespace, key)
+		secret, found := cached[*corev1.Secret](secrets, v.namespace, key)
 		if !found {
 			return nil, time.Time{}
 		}
-		states, again := certificateStates(secret, now)
+		states, again := certificateFacts(secret, now)
 		return v.conditions(states, func(subject) bool { return true }), again
 	}
 }
@@ -74,22 +74,22 @@ const (
 	reasonExpired  = "CertificateExpired"
 )
 
-func certificateStates(secret *corev1.Secret, now time.Time) ([]state, time.Time) {
+func certificateFacts(secret *corev1.Secret, now time.Time) ([]fact, time.Time) {
 	ends, err := time.Parse(time.RFC3339, secret.Annotations[annotationEnds])
 	warn, also := time.Parse(time.RFC3339, secret.Annotations[annotationWarn])
 	if err != nil || also != nil {
 		return nil, time.Time{} // it holds no certificate
 	}
-	s := state{object: kindSecret + "/" + secret.Name, labels: map[string]string{"not_after": ends.UTC().Format(time.RFC3339)}}
+	s := fact{object: kindSecret + "/" + secret.Name, labels: map[string]string{"not_after": ends.UTC().Format(time.RFC3339)}}
 	switch {
 	case now.Before(warn):
 		return nil, warn
 	case now.Before(ends):
 		s.reason, s.since, s.severity = reasonExpiring, warn, jenner.SeverityTicket
 		s.summary = fmt.Sprintf("the certificate in secret %s ends at %s and was not renewed yet", secret.Name, ends.UTC().Format(time.RFC3339))
-		return []state{s}, ends
+		return []fact{s}, ends
 	}
 	s.reason, s.since = reasonExpired, ends
 	s.summary = fmt.Sprintf("the certificate in secret %s ended at %s", secret.Name, ends.UTC().Format(time.RFC3339))
-	return []state{s}, time.Time{}
+	return []fact{s}, time.Time{}
 }

@@ -114,7 +114,7 @@ func observeSecretChanges(v *view) {
 	secrets := needs(v, theSecrets, v.subjects[0].target.Object, func(s *corev1.Secret) []string { return []string{s.Name} })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {
 		var is content
-		if secret, found := find[*corev1.Secret](secrets, v.namespace, key); found {
+		if secret, found := cached[*corev1.Secret](secrets, v.namespace, key); found {
 			is = contentOf(secret.ObjectMeta, texts(secret.Data))
 		}
 		h.contentChanged(jenner.ChangeEvent{Kind: jenner.ChangeSecret, Object: kindSecret + "/" + key}, is, now, func(subject) bool { return true })

@@ -12,7 +12,7 @@ import (
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
-var claimKinds = append(slices.Clone(podKinds), kindPVC)
+var claimKinds = append(slices.Clone(havingPods), kindPVC)
 
 func init() {
 	Provider.Observer("claims", "ClaimPending and ClaimLost of PersistentVolumeClaims, and what keeps one from being made larger",
@@ -40,12 +40,12 @@ func observeClaims(v *view) {
 	pods := needs(v, thePods, "", claimsOf)
 	warnings := adds(v, theClaimWarnings, "", func(e *corev1.Event) []string { return []string{e.InvolvedObject.Name} })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {
-		claim, found := find[*corev1.PersistentVolumeClaim](claims, v.namespace, key)
+		claim, found := cached[*corev1.PersistentVolumeClaim](claims, v.namespace, key)
 		if !found {
 			return nil, time.Time{}
 		}
-		about := listed[*corev1.Event](warnings, byOwner, ownerKey(v.namespace, owner{"PersistentVolumeClaim", key}))
-		states, again := claimStates(claim, about, now)
+		about := cachedBy[*corev1.Event](warnings, byKeeper, keeperKey(v.namespace, keeper{"PersistentVolumeClaim", key}))
+		states, again := claimFacts(claim, about, now)
 		if len(states) == 0 {
 			return nil, again
 		}
@@ -81,11 +81,11 @@ const (
 // claimPendingFor is how long a claim may have no volume: one is made when the first pod wants it.
 const claimPendingFor = 30 * time.Second
 
-func claimStates(claim *corev1.PersistentVolumeClaim, warnings []*corev1.Event, now time.Time) (states []state, again time.Time) {
+func claimFacts(claim *corev1.PersistentVolumeClaim, warnings []*corev1.Event, now time.Time) (states []fact, again time.Time) {
 	object := kindPVC + "/" + claim.Name
 	switch claim.Status.Phase {
 	case corev1.ClaimLost:
-		states = append(states, state{reason: reasonClaimLost, object: object, summary: fmt.Sprintf("the volume of pvc %s is gone", claim.Name)})
+		states = append(states, fact{reason: reasonClaimLost, object: object, summary: fmt.Sprintf("the volume of pvc %s is gone", claim.Name)})
 	case corev1.ClaimPending:
 		if due := claim.CreationTimestamp.Add(claimPendingFor); now.Before(due) {
 			return nil, due
@@ -93,18 +93,18 @@ func claimStates(claim *corev1.PersistentVolumeClaim, warnings []*corev1.Event, 
 		newest, why := time.Time{}, ""
 		for _, event := range warnings {
 			if at, _ := lastOf(event); event.InvolvedObject.UID == claim.UID && at.After(newest) {
-				newest, why = at, event.Reason+because(event.Message)
+				newest, why = at, event.Reason+saying(event.Message)
 			}
 		}
-		states = append(states, state{reason: reasonClaimPending, object: object, since: claim.CreationTimestamp.Time,
-			summary: fmt.Sprintf("pvc %s has no volume%s", claim.Name, because(why))})
+		states = append(states, fact{reason: reasonClaimPending, object: object, since: claim.CreationTimestamp.Time,
+			summary: fmt.Sprintf("pvc %s has no volume%s", claim.Name, saying(why))})
 	}
 	for _, one := range claim.Status.Conditions {
 		bad := one.Type == corev1.PersistentVolumeClaimFileSystemResizePending || one.Type == corev1.PersistentVolumeClaimControllerResizeError ||
 			one.Type == corev1.PersistentVolumeClaimNodeResizeError
 		if bad && one.Status == corev1.ConditionTrue {
-			states = append(states, state{reason: string(one.Type), object: object, since: one.LastTransitionTime.Time, severity: jenner.SeverityTicket,
-				summary: fmt.Sprintf("pvc %s is not as large as it is to be%s", claim.Name, because(short(one.Message)))})
+			states = append(states, fact{reason: string(one.Type), object: object, since: one.LastTransitionTime.Time, severity: jenner.SeverityTicket,
+				summary: fmt.Sprintf("pvc %s is not as large as it is to be%s", claim.Name, saying(shortened(one.Message)))})
 		}
 	}
 	return states, again

@@ -51,12 +51,12 @@ func observeJobs(v *view) {
 				continue
 			}
 			var theirs []*batchv1.Job
-			for _, job := range all[*batchv1.Job](jobs) {
+			for _, job := range cachedAll[*batchv1.Job](jobs) {
 				if job.Namespace == v.namespace && one.isJob(job.Name) {
 					theirs = append(theirs, job)
 				}
 			}
-			states, next := jobStates(theirs, one.target.Longest.Std(), now)
+			states, next := jobFacts(theirs, one.target.Longest.Std(), now)
 			for _, s := range states {
 				list = append(list, s.of(one))
 			}
@@ -69,9 +69,9 @@ func observeJobs(v *view) {
 // reasonTooLong is Jenner's own word: Kubernetes has none for a Job that may run for ever and does.
 const reasonTooLong = "RunningTooLong"
 
-// jobStates are the conditions that hold of Jobs that do the same work one after the other. longest is how long one may
+// jobFacts are the conditions that hold of Jobs that do the same work one after the other. longest is how long one may
 // run; zero: for ever.
-func jobStates(jobs []*batchv1.Job, longest time.Duration, now time.Time) (states []state, again time.Time) {
+func jobFacts(jobs []*batchv1.Job, longest time.Duration, now time.Time) (states []fact, again time.Time) {
 	var healed time.Time // when the last one that was successful began
 	for _, job := range jobs {
 		if job.Status.CompletionTime != nil && job.Status.StartTime != nil && job.Status.StartTime.After(healed) {
@@ -83,12 +83,12 @@ func jobStates(jobs []*batchv1.Job, longest time.Duration, now time.Time) (state
 			continue
 		}
 		started := job.Status.StartTime.Time
-		s := state{object: kindJob + "/" + job.Name, value: float64(job.Status.Failed)}
+		s := fact{object: kindJob + "/" + job.Name, value: float64(job.Status.Failed)}
 		failed := jobCondition(job, batchv1.JobFailed)
 		switch {
 		case failed != nil && !started.Before(healed):
 			s.reason, s.since = failed.Reason, failed.LastTransitionTime.Time
-			s.summary = fmt.Sprintf("job %s failed%s", job.Name, because(short(failed.Message)))
+			s.summary = fmt.Sprintf("job %s failed%s", job.Name, saying(shortened(failed.Message)))
 		case failed != nil || job.Status.CompletionTime != nil || jobCondition(job, batchv1.JobSuspended) != nil || longest == 0:
 			continue
 		case now.Before(started.Add(longest)):

@@ -13,7 +13,7 @@ import (
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
-var nodeObserverKinds = append(slices.Clone(podKinds), kindNode)
+var nodeObserverKinds = append(slices.Clone(havingPods), kindNode)
 
 func init() {
 	Provider.Observer("nodes", "NodeNotReady, MemoryPressure, DiskPressure, PIDPressure and NetworkUnavailable of the nodes that pods of a target run on, and of nodes that are targets",
@@ -44,11 +44,11 @@ func observeNodes(v *view) {
 		pods = needs(v, thePods, "", func(pod *corev1.Pod) []string { return []string{pod.Spec.NodeName} })
 	}
 	v.judge = func(key string, _ time.Time) ([]jenner.Condition, time.Time) {
-		node, found := find[*corev1.Node](nodes, "", key)
+		node, found := cached[*corev1.Node](nodes, "", key)
 		if !found {
 			return nil, time.Time{}
 		}
-		states := nodeStates(node)
+		states := nodeFacts(node)
 		if len(states) == 0 {
 			return nil, time.Time{}
 		}
@@ -77,7 +77,7 @@ func observeNodes(v *view) {
 // podsOn counts the pods of a subject on a node that have not ended for good.
 func podsOn(pods *watched, namespace, node string, one subject) int {
 	there := 0
-	for _, pod := range listed[*corev1.Pod](pods, byNode, node) {
+	for _, pod := range cachedBy[*corev1.Pod](pods, byNode, node) {
 		if pod.Namespace == namespace && one.has(pod) && pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
 			there++
 		}
@@ -91,21 +91,21 @@ const reasonNodeNotReady = "NodeNotReady"
 // troubles are the conditions of nodes that are bad where they hold.
 var troubles = []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure, corev1.NodeNetworkUnavailable}
 
-// nodeStates are the conditions that hold of a node. Of pressure somebody is told in the morning: Kubernetes itself takes
+// nodeFacts are the conditions that hold of a node. Of pressure somebody is told in the morning: Kubernetes itself takes
 // pods from the node, and what comes of it is told of the pods.
-func nodeStates(node *corev1.Node) []state {
-	var states []state
+func nodeFacts(node *corev1.Node) []fact {
+	var states []fact
 	labels := map[string]string{"node": node.Name}
 	if zone := node.Labels[corev1.LabelTopologyZone]; zone != "" {
 		labels["zone"] = zone
 	}
 	for _, one := range node.Status.Conditions {
-		s := state{object: "node/" + node.Name, since: one.LastTransitionTime.Time, labels: maps.Clone(labels)}
+		s := fact{object: "node/" + node.Name, since: one.LastTransitionTime.Time, labels: maps.Clone(labels)}
 		switch {
 		case one.Type == corev1.NodeReady && one.Status != corev1.ConditionTrue:
-			s.reason, s.summary = reasonNodeNotReady, fmt.Sprintf("node %s is not ready%s", node.Name, because(one.Reason+because(one.Message)))
+			s.reason, s.summary = reasonNodeNotReady, fmt.Sprintf("node %s is not ready%s", node.Name, saying(one.Reason+saying(one.Message)))
 		case slices.Contains(troubles, one.Type) && one.Status == corev1.ConditionTrue:
-			s.reason, s.summary = string(one.Type), fmt.Sprintf("node %s has %s%s", node.Name, one.Type, because(one.Message))
+			s.reason, s.summary = string(one.Type), fmt.Sprintf("node %s has %s%s", node.Name, one.Type, saying(one.Message))
 			if one.Type != corev1.NodeNetworkUnavailable {
 				s.severity = jenner.SeverityTicket
 			}

@@ -12,12 +12,12 @@ import (
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
-// podKinds are the kinds of targets that have pods.
-var podKinds = append(slices.Clone(workloadKinds), kindPod, kindJob)
+// havingPods are the kinds of targets that have pods.
+var havingPods = append(slices.Clone(workloadKinds), kindPod, kindJob)
 
 func init() {
 	Provider.Observer("pods", "CrashLoopBackOff, OOMKilled, ImagePullBackOff, Unhealthy, Unschedulable, Pending, Evicted and what else Kubernetes says of pods",
-		func() telemetry.Observer { return &ObserverPods{} }, podKinds...)
+		func() telemetry.Observer { return &ObserverPods{} }, havingPods...)
 }
 
 // ObserverPods tells what Kubernetes says of the pods of workloads, jobs, and of pods that are targets themselves. Each
@@ -27,7 +27,7 @@ type ObserverPods struct{}
 
 // Observe watches until ctx ends.
 func (*ObserverPods) Observe(ctx context.Context, services []jenner.Service, sink telemetry.Sink) error {
-	return observeRealms(ctx, realmsOf(services, podKinds, sink), sink, observePods)
+	return observeRealms(ctx, realmsOf(services, havingPods, sink), sink, observePods)
 }
 
 // Rights are to list and watch pods, their warnings, and nodes.
@@ -40,7 +40,7 @@ func observePods(v *view) {
 	warnings := adds(v, thePodWarnings, "", func(event *corev1.Event) []string { return []string{event.InvolvedObject.Name} })
 	nodes := adds(v, theNodes, "", func(*corev1.Node) []string { return nil })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {
-		pod, found := find[*corev1.Pod](pods, v.namespace, key)
+		pod, found := cached[*corev1.Pod](pods, v.namespace, key)
 		if !found {
 			return nil, time.Time{}
 		}
@@ -48,12 +48,12 @@ func observePods(v *view) {
 		if !slices.ContainsFunc(v.subjects, of) {
 			return nil, time.Time{}
 		}
-		about := listed[*corev1.Event](warnings, byOwner, ownerKey(v.namespace, owner{"Pod", key}))
+		about := cachedBy[*corev1.Event](warnings, byKeeper, keeperKey(v.namespace, keeper{"Pod", key}))
 		about = slices.DeleteFunc(about, func(e *corev1.Event) bool { return e.InvolvedObject.UID != pod.UID })
-		states, again := podStates(podLook{pod: pod, warnings: about, now: now,
+		states, again := podFacts(podLook{pod: pod, warnings: about, now: now,
 			since: func(reason string) time.Time { return v.since(key, reason) }})
 		for i, one := range states {
-			at := place(pod, nodes)
+			at := whereabouts(pod, nodes)
 			maps.Copy(at, one.labels)
 			states[i].labels = at
 		}

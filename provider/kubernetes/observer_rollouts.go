@@ -42,13 +42,13 @@ func observeRollouts(v *view) {
 			delete(best, key)
 			return nil, time.Time{}
 		}
-		var states []state
+		var states []fact
 		var again time.Time
 		if d, deployment := one.(*appsv1.Deployment); deployment {
-			states = deploymentStates(d)
+			states = deploymentFacts(d)
 		} else {
 			best[key] = best[key].next(progressOf(one), now)
-			states, again = stuckStates(kind, name, best[key], now)
+			states, again = stuckFacts(kind, name, best[key], now)
 		}
 		return v.conditions(states, func(s subject) bool { return s.Target.Kind == kind && s.target.Object == name }), again
 	}
@@ -72,7 +72,7 @@ func watchWorkloads(v *view) (found func(kind, name string) (any, bool)) {
 			watches[kind] = needs(v, theDaemonSets, "", func(d *appsv1.DaemonSet) []string { return []string{kind + "/" + d.Name} })
 		}
 	}
-	return func(kind, name string) (any, bool) { return find[any](watches[kind], v.namespace, name) }
+	return func(kind, name string) (any, bool) { return cached[any](watches[kind], v.namespace, name) }
 }
 
 // The reasons of rollouts, as Deployments have them.
@@ -81,18 +81,18 @@ const (
 	reasonFailedCreate = "FailedCreate"
 )
 
-func deploymentStates(d *appsv1.Deployment) []state {
-	var states []state
+func deploymentFacts(d *appsv1.Deployment) []fact {
+	var states []fact
 	for _, one := range d.Status.Conditions {
-		s := state{object: kindDeployment + "/" + d.Name, since: one.LastTransitionTime.Time}
+		s := fact{object: kindDeployment + "/" + d.Name, since: one.LastTransitionTime.Time}
 		switch {
 		case one.Type == appsv1.DeploymentProgressing && one.Status == corev1.ConditionFalse && one.Reason == reasonDeadline:
 			s.reason = reasonDeadline
 			s.summary = fmt.Sprintf("the rollout of deployment %s does not get on: %d of %d pods are of the newest template, %d serve%s",
-				d.Name, d.Status.UpdatedReplicas, wanted(d.Spec.Replicas), d.Status.AvailableReplicas, because(one.Message))
+				d.Name, d.Status.UpdatedReplicas, wanted(d.Spec.Replicas), d.Status.AvailableReplicas, saying(one.Message))
 		case one.Type == appsv1.DeploymentReplicaFailure && one.Status == corev1.ConditionTrue:
 			s.reason = one.Reason // FailedCreate, FailedDelete
-			s.summary = fmt.Sprintf("pods of deployment %s cannot be made or removed%s", d.Name, because(one.Message))
+			s.summary = fmt.Sprintf("pods of deployment %s cannot be made or removed%s", d.Name, saying(one.Message))
 		default:
 			continue
 		}
@@ -135,14 +135,14 @@ func (p progress) next(now progress, at time.Time) progress {
 // stuckFor is what a Deployment's rollout is given where it does not say.
 const stuckFor = 10 * time.Minute
 
-func stuckStates(kind, name string, p progress, now time.Time) ([]state, time.Time) {
+func stuckFacts(kind, name string, p progress, now time.Time) ([]fact, time.Time) {
 	if p.settled {
 		return nil, time.Time{}
 	}
 	if due := p.at.Add(stuckFor); now.Before(due) {
 		return nil, due
 	}
-	return []state{{reason: reasonDeadline, object: kind + "/" + name, since: p.at,
+	return []fact{{reason: reasonDeadline, object: kind + "/" + name, since: p.at,
 		summary: fmt.Sprintf("the rollout of %s %s does not get on: %d of %d pods are of the newest template, %d serve",
 			kind, name, p.updated, p.replicas, p.ready)}}, time.Time{}
 }

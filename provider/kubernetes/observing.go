@@ -38,11 +38,11 @@ type realm struct {
 
 // realmsOf sorts the targets of these kinds by where they are. A target that cannot be reached is told to be not seen.
 func realmsOf(services []jenner.Service, kinds []string, sink telemetry.Sink) []*realm {
-	type place struct {
+	type placeOf struct {
 		cluster   *cluster
 		namespace string
 	}
-	found := map[place]*realm{}
+	found := map[placeOf]*realm{}
 	var all []*realm
 	for _, service := range services {
 		for _, written := range service.Targets {
@@ -54,7 +54,7 @@ func realmsOf(services []jenner.Service, kinds []string, sink telemetry.Sink) []
 			if err != nil {
 				continue
 			}
-			at := place{in.cluster, in.namespace}
+			at := placeOf{in.cluster, in.namespace}
 			if found[at] == nil {
 				found[at] = in
 				all = append(all, in)
@@ -158,7 +158,7 @@ func follow[T any](v *view, r *resource, name string, keys func(T) []string) (*w
 	w := v.tower.hold(r, v.namespace, name)
 	put := func(objects ...any) {
 		for _, from := range objects {
-			if one, is := object[T](from); is {
+			if one, is := asObject[T](from); is {
 				for _, key := range keys(one) {
 					v.queue.Add(key)
 				}
@@ -271,7 +271,7 @@ func (v *view) tell(key string, now time.Time) {
 		condition.On = true
 		if old, known := before[id]; known {
 			condition.Since = old.Since
-			if same(old, condition) {
+			if unchanged(old, condition) {
 				after[id] = old
 				continue
 			}
@@ -296,7 +296,7 @@ func (v *view) tell(key string, now time.Time) {
 	}
 }
 
-func same(a, b jenner.Condition) bool {
+func unchanged(a, b jenner.Condition) bool {
 	return a.Severity == b.Severity && a.Summary == b.Summary && a.Value == b.Value && maps.Equal(a.Labels, b.Labels)
 }
 
@@ -318,8 +318,8 @@ func (v *view) close() {
 	}
 }
 
-// state is what holds of an object, before it is known whose it is.
-type state struct {
+// fact is what holds of an object, before it is known whose it is.
+type fact struct {
 	reason   string
 	object   string // pod/checkout-7d9f
 	since    time.Time
@@ -330,13 +330,13 @@ type state struct {
 }
 
 // of is the state as a condition of a subject. The labels are shared.
-func (s state) of(one subject) jenner.Condition {
+func (s fact) of(one subject) jenner.Condition {
 	return jenner.Condition{Service: one.Service, Target: one.Target, Reason: s.reason, Object: s.object, Since: s.since,
 		Severity: s.severity, Summary: s.summary, Value: s.value, Labels: s.labels}
 }
 
 // conditions are the states for each subject that has them.
-func (r *realm) conditions(states []state, has func(subject) bool) []jenner.Condition {
+func (r *realm) conditions(states []fact, has func(subject) bool) []jenner.Condition {
 	var list []jenner.Condition
 	if len(states) == 0 {
 		return nil

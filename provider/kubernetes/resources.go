@@ -14,9 +14,9 @@ import (
 
 // The indexes of what is watched.
 const (
-	byOwner = "owner" // NAMESPACE/KIND/NAME of what controls it
-	byNode  = "node"
-	byLabel = "service" // NAMESPACE/NAME of the Service that an EndpointSlice is of
+	byKeeper = "keeper" // NAMESPACE/KIND/NAME of what controls it
+	byNode   = "node"
+	byLabel  = "service" // NAMESPACE/NAME of the Service that an EndpointSlice is of
 )
 
 func core(c kubernetes.Interface) rest.Interface { return c.CoreV1().RESTClient() }
@@ -25,7 +25,7 @@ func apps(c kubernetes.Interface) rest.Interface { return c.AppsV1().RESTClient(
 // What is watched, and no more of it than is used.
 var (
 	thePods = &resource{name: "pods", client: core, object: &corev1.Pod{}, trim: trimmed(trimPod),
-		index: cache.Indexers{byOwner: indexed(func(p *corev1.Pod) string { return ownerKey(p.Namespace, ownerOf(p)) }),
+		index: cache.Indexers{byKeeper: indexed(func(p *corev1.Pod) string { return keeperKey(p.Namespace, keeperOf(p)) }),
 			byNode: indexed(func(p *corev1.Pod) string { return p.Spec.NodeName })}}
 	theNodes       = &resource{name: "nodes", wide: true, client: core, object: &corev1.Node{}, trim: trimmed(trimNode)}
 	thePodWarnings = &resource{name: "events", selector: "type=Warning,involvedObject.kind=Pod", client: core, object: &corev1.Event{},
@@ -58,13 +58,13 @@ var (
 var workloadsOf = map[string]*resource{kindDeployment: theDeployments, kindStatefulSet: theStatefulSets, kindDaemonSet: theDaemonSets}
 
 // warningsOf finds the events of an object by its name.
-var warningsOf = cache.Indexers{byOwner: indexed(func(e *corev1.Event) string {
-	return ownerKey(e.Namespace, owner{e.InvolvedObject.Kind, e.InvolvedObject.Name})
+var warningsOf = cache.Indexers{byKeeper: indexed(func(e *corev1.Event) string {
+	return keeperKey(e.Namespace, keeper{e.InvolvedObject.Kind, e.InvolvedObject.Name})
 })}
 
 func indexed[T any](key func(T) string) cache.IndexFunc {
 	return func(from any) ([]string, error) {
-		one, is := object[T](from)
+		one, is := asObject[T](from)
 		if !is {
 			return nil, nil
 		}
@@ -77,20 +77,20 @@ func indexed[T any](key func(T) string) cache.IndexFunc {
 
 // controlled indexes by what controls an object.
 func controlled[T metav1.Object]() cache.Indexers {
-	return cache.Indexers{byOwner: indexed(func(one T) string {
+	return cache.Indexers{byKeeper: indexed(func(one T) string {
 		controller := metav1.GetControllerOf(one)
 		if controller == nil {
 			return ""
 		}
-		return ownerKey(one.GetNamespace(), owner{controller.Kind, controller.Name})
+		return keeperKey(one.GetNamespace(), keeper{controller.Kind, controller.Name})
 	})}
 }
 
-// owner is what keeps an object alive.
-type owner struct{ kind, name string }
+// keeper is what keeps an object alive.
+type keeper struct{ kind, name string }
 
-func ownerKey(namespace string, of owner) string {
-	if of == (owner{}) {
+func keeperKey(namespace string, of keeper) string {
+	if of == (keeper{}) {
 		return ""
 	}
 	return namespace + "/" + of.kind + "/" + of.name

@@ -16,19 +16,19 @@ import (
 // kindOf is how Kubernetes writes the kinds of targets that own something.
 var kindOf = map[string]string{kindDeployment: "Deployment", kindStatefulSet: "StatefulSet", kindDaemonSet: "DaemonSet", kindJob: "Job"}
 
-// ownerOf is the workload that keeps a pod alive. A pod of a Deployment belongs to one of its ReplicaSets, whose name is the
+// keeperOf is the workload that keeps a pod alive. A pod of a Deployment belongs to one of its ReplicaSets, whose name is the
 // Deployment's and the hash of the template, which is a label of the pod as well.
-func ownerOf(pod *corev1.Pod) owner {
+func keeperOf(pod *corev1.Pod) keeper {
 	controller := metav1.GetControllerOf(pod)
 	if controller == nil {
-		return owner{}
+		return keeper{}
 	}
 	if hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; controller.Kind == "ReplicaSet" && hash != "" {
 		if name, is := strings.CutSuffix(controller.Name, "-"+hash); is {
-			return owner{"Deployment", name}
+			return keeper{"Deployment", name}
 		}
 	}
-	return owner{controller.Kind, controller.Name}
+	return keeper{controller.Kind, controller.Name}
 }
 
 // subject is a target of a service, with its parameters.
@@ -43,7 +43,7 @@ var cronPart = regexp.MustCompile(`-[0-9]+$`)
 
 // has tells whether a pod belongs to the subject.
 func (s subject) has(pod *corev1.Pod) bool {
-	of := ownerOf(pod)
+	of := keeperOf(pod)
 	switch kind := s.Target.Kind; kind {
 	case kindPod:
 		if s.selector != nil {
@@ -53,7 +53,7 @@ func (s subject) has(pod *corev1.Pod) bool {
 	case kindJob:
 		return of.kind == "Job" && s.isJob(of.name)
 	default:
-		return kindOf[kind] != "" && of == owner{kindOf[kind], s.target.Object}
+		return kindOf[kind] != "" && of == keeper{kindOf[kind], s.target.Object}
 	}
 }
 
@@ -66,20 +66,20 @@ func (s subject) isJob(name string) bool {
 func (s subject) theirs(pods *watched) []*corev1.Pod {
 	switch {
 	case s.Target.Kind == kindPod && s.selector == nil:
-		if pod, found := find[*corev1.Pod](pods, s.target.Namespace, s.target.Object); found {
+		if pod, found := cached[*corev1.Pod](pods, s.target.Namespace, s.target.Object); found {
 			return []*corev1.Pod{pod}
 		}
 		return nil
 	case s.Target.Kind == kindPod || s.Target.Kind == kindJob:
-		return slices.DeleteFunc(all[*corev1.Pod](pods), func(pod *corev1.Pod) bool { return pod.Namespace != s.target.Namespace || !s.has(pod) })
+		return slices.DeleteFunc(cachedAll[*corev1.Pod](pods), func(pod *corev1.Pod) bool { return pod.Namespace != s.target.Namespace || !s.has(pod) })
 	}
-	return listed[*corev1.Pod](pods, byOwner, ownerKey(s.target.Namespace, owner{kindOf[s.Target.Kind], s.target.Object}))
+	return cachedBy[*corev1.Pod](pods, byKeeper, keeperKey(s.target.Namespace, keeper{kindOf[s.Target.Kind], s.target.Object}))
 }
 
-// place says where a pod runs, as labels of what is told of it: pod, node, and the node's zone where nodes may be looked at.
-func place(pod *corev1.Pod, nodes *watched) map[string]string {
+// whereabouts says where a pod runs, as labels of what is told of it: pod, node, and the node's zone where nodes may be looked at.
+func whereabouts(pod *corev1.Pod, nodes *watched) map[string]string {
 	at := map[string]string{"pod": pod.Name, "namespace": pod.Namespace}
-	if of := ownerOf(pod); of != (owner{}) {
+	if of := keeperOf(pod); of != (keeper{}) {
 		at["workload"] = strings.ToLower(of.kind) + "/" + of.name
 	}
 	if pod.Spec.NodeName == "" {
@@ -89,7 +89,7 @@ func place(pod *corev1.Pod, nodes *watched) map[string]string {
 	if nodes == nil {
 		return at
 	}
-	if node, found := find[*corev1.Node](nodes, "", pod.Spec.NodeName); found {
+	if node, found := cached[*corev1.Node](nodes, "", pod.Spec.NodeName); found {
 		if zone := node.Labels[corev1.LabelTopologyZone]; zone != "" {
 			at["zone"] = zone
 		}

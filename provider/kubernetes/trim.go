@@ -27,7 +27,7 @@ const longestMessage = 400
 // what was trimmed before, for the library may give an object twice.
 func trimmed[T metav1.Object](drop func(T)) cache.TransformFunc {
 	return func(from any) (any, error) {
-		if one, is := object[T](from); is && one.GetSelfLink() != trimMark {
+		if one, is := asObject[T](from); is && one.GetSelfLink() != trimMark {
 			drop(one)
 			one.SetSelfLink(trimMark) // no API server has filled this field for years
 		}
@@ -117,10 +117,10 @@ func trimPod(pod *corev1.Pod) {
 		}
 	}
 	pod.Spec = spec
-	status := corev1.PodStatus{Phase: pod.Status.Phase, Reason: pod.Status.Reason, Message: short(pod.Status.Message),
+	status := corev1.PodStatus{Phase: pod.Status.Phase, Reason: pod.Status.Reason, Message: shortened(pod.Status.Message),
 		PodIP: pod.Status.PodIP, StartTime: pod.Status.StartTime}
 	for _, condition := range pod.Status.Conditions {
-		condition.LastProbeTime, condition.Message = metav1.Time{}, short(condition.Message)
+		condition.LastProbeTime, condition.Message = metav1.Time{}, shortened(condition.Message)
 		status.Conditions = append(status.Conditions, condition)
 	}
 	status.ContainerStatuses = trimStatuses(pod.Status.ContainerStatuses)
@@ -143,10 +143,10 @@ func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 			Ready: status.Ready, Started: status.Started, RestartCount: status.RestartCount}
 		for _, state := range []*corev1.ContainerState{&one.State, &one.LastTerminationState} {
 			if state.Waiting != nil {
-				state.Waiting.Message = short(state.Waiting.Message)
+				state.Waiting.Message = shortened(state.Waiting.Message)
 			}
 			if state.Terminated != nil {
-				state.Terminated.Message, state.Terminated.ContainerID = short(state.Terminated.Message), ""
+				state.Terminated.Message, state.Terminated.ContainerID = shortened(state.Terminated.Message), ""
 			}
 		}
 		kept = append(kept, one)
@@ -154,7 +154,7 @@ func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 	return kept
 }
 
-func short(message string) string {
+func shortened(message string) string {
 	message = strings.TrimSpace(message)
 	if len(message) <= longestMessage {
 		return message
@@ -172,7 +172,7 @@ func trimNode(node *corev1.Node) {
 	node.Spec = corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable}
 	status := corev1.NodeStatus{}
 	for _, condition := range node.Status.Conditions {
-		condition.LastHeartbeatTime, condition.Message = metav1.Time{}, short(condition.Message)
+		condition.LastHeartbeatTime, condition.Message = metav1.Time{}, shortened(condition.Message)
 		status.Conditions = append(status.Conditions, condition)
 	}
 	node.Status = status
@@ -180,7 +180,7 @@ func trimNode(node *corev1.Node) {
 
 func trimEvent(event *corev1.Event) {
 	trimMeta(&event.ObjectMeta, nil)
-	event.Message = short(event.Message)
+	event.Message = shortened(event.Message)
 	event.InvolvedObject = corev1.ObjectReference{Kind: event.InvolvedObject.Kind, Name: event.InvolvedObject.Name,
 		UID: event.InvolvedObject.UID, FieldPath: event.InvolvedObject.FieldPath}
 	event.Source, event.ReportingController, event.ReportingInstance, event.Action = corev1.EventSource{}, "", "", ""
@@ -201,7 +201,7 @@ func trimDeployment(d *appsv1.Deployment) {
 	trimMeta(&d.ObjectMeta, []string{annotationRevision}, fieldTemplate, fieldReplicas)
 	trimTemplate(&d.Spec.Template)
 	for i := range d.Status.Conditions {
-		d.Status.Conditions[i].Message = short(d.Status.Conditions[i].Message)
+		d.Status.Conditions[i].Message = shortened(d.Status.Conditions[i].Message)
 	}
 }
 

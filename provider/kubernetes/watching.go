@@ -313,9 +313,9 @@ func synced(ctx context.Context, patience time.Duration, registrations ...cache.
 	return true
 }
 
-// object is what the cache holds of an object of that type. An object that came as the tombstone of a deletion is
+// asObject is what the cache holds of an object of that type. An object that came as the tombstone of a deletion is
 // unwrapped.
-func object[T any](from any) (T, bool) {
+func asObject[T any](from any) (T, bool) {
 	if gone, is := from.(cache.DeletedFinalStateUnknown); is {
 		from = gone.Obj
 	}
@@ -323,8 +323,8 @@ func object[T any](from any) (T, bool) {
 	return one, is
 }
 
-// find looks into the cache. What it gives must not be changed.
-func find[T any](w *watched, namespace, name string) (T, bool) {
+// cached looks into the cache. What it gives must not be changed.
+func cached[T any](w *watched, namespace, name string) (T, bool) {
 	key := name
 	if namespace != "" {
 		key = namespace + "/" + name
@@ -334,11 +334,11 @@ func find[T any](w *watched, namespace, name string) (T, bool) {
 		var none T
 		return none, false
 	}
-	return object[T](found)
+	return asObject[T](found)
 }
 
-// listed are all objects in the cache under a key of an index.
-func listed[T any](w *watched, index, key string) []T {
+// cachedBy are all objects in the cache under a key of an index.
+func cachedBy[T any](w *watched, index, key string) []T {
 	found, err := w.informer.GetIndexer().ByIndex(index, key)
 	if err != nil {
 		return nil // a mistake of the program, which every test would show
@@ -346,13 +346,13 @@ func listed[T any](w *watched, index, key string) []T {
 	return typed[T](found)
 }
 
-// all are all objects in the cache.
-func all[T any](w *watched) []T { return typed[T](w.informer.GetStore().List()) }
+// cachedAll are all objects in the cache.
+func cachedAll[T any](w *watched) []T { return typed[T](w.informer.GetStore().List()) }
 
 func typed[T any](found []any) []T {
 	list := make([]T, 0, len(found))
 	for _, one := range found {
-		if of, is := object[T](one); is {
+		if of, is := asObject[T](one); is {
 			list = append(list, of)
 		}
 	}

@@ -36,7 +36,7 @@ func (*ObserverAutoscalers) Rights(_ jenner.Service, target jenner.Target) ([]je
 	return rightsOf(target, theAutoscalers)
 }
 
-func observeAutoscalers(v *view) {
+func observeAutoscalers(_ context.Context, v *view) {
 	scalers := needs(v, theAutoscalers, "", func(h *autoscalingv2.HorizontalPodAutoscaler) []string { return []string{h.Name} })
 	v.judge = func(key string, _ time.Time) ([]jenner.Condition, time.Time) {
 		scaler, found := cached[*autoscalingv2.HorizontalPodAutoscaler](scalers, v.namespace, key)

@@ -55,7 +55,7 @@ func alone(realms []*realm) []*realm {
 	return list
 }
 
-func observeCertificate(v *view) {
+func observeCertificate(_ context.Context, v *view) {
 	name := v.subjects[0].target.Object
 	secrets := needs(v, theSecrets, name, func(s *corev1.Secret) []string { return []string{s.Name} })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {

@@ -35,12 +35,12 @@ type ObserverChanges struct{}
 func (*ObserverChanges) Observe(ctx context.Context, services []jenner.Service, sink telemetry.Sink) error {
 	secrets := alone(realmsOf(services, []string{kindSecret}, sink))
 	realms := append(realmsOf(services, changeKinds, sink), secrets...)
-	return observeRealms(ctx, realms, sink, func(v *view) {
+	return observeRealms(ctx, realms, sink, func(ctx context.Context, v *view) {
 		if slices.Contains(secrets, v.realm) {
-			observeSecretChanges(v)
+			observeSecretChanges(ctx, v)
 			return
 		}
-		observeChanges(v)
+		observeChanges(ctx, v)
 	})
 }
 
@@ -75,7 +75,7 @@ func newHistory(v *view) *history {
 		pods: map[string]int32{}, rollouts: map[string]time.Time{}, contents: map[string]content{}}
 }
 
-func observeChanges(v *view) {
+func observeChanges(_ context.Context, v *view) {
 	h := newHistory(v)
 	for _, one := range v.subjects {
 		if kind := one.Target.Kind; kind != kindConfigMap && h.workloads[kind] == nil {
@@ -109,7 +109,7 @@ func (h *history) follow(kind string) {
 }
 
 // observeSecretChanges looks at one Secret.
-func observeSecretChanges(v *view) {
+func observeSecretChanges(_ context.Context, v *view) {
 	h := newHistory(v)
 	secrets := needs(v, theSecrets, v.subjects[0].target.Object, func(s *corev1.Secret) []string { return []string{s.Name} })
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {

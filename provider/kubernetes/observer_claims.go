@@ -35,7 +35,7 @@ func (*ObserverClaims) Rights(_ jenner.Service, target jenner.Target) ([]jenner.
 	return rightsOf(target, theClaims, thePods, theClaimWarnings)
 }
 
-func observeClaims(v *view) {
+func observeClaims(_ context.Context, v *view) {
 	claims := needs(v, theClaims, "", func(c *corev1.PersistentVolumeClaim) []string { return []string{c.Name} })
 	pods := needs(v, thePods, "", claimsOf)
 	warnings := adds(v, theClaimWarnings, "", func(e *corev1.Event) []string { return []string{e.InvolvedObject.Name} })

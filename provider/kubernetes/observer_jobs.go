@@ -33,7 +33,7 @@ func (*ObserverJobs) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Ri
 }
 
 // observeJobs looks at all Jobs of one CronJob together: the later ones say whether the earlier ones matter.
-func observeJobs(v *view) {
+func observeJobs(_ context.Context, v *view) {
 	jobs := needs(v, theJobs, "", func(job *batchv1.Job) []string {
 		var keys []string
 		for _, one := range v.subjects {

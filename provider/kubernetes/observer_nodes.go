@@ -37,7 +37,7 @@ func (*ObserverNodes) Rights(_ jenner.Service, target jenner.Target) ([]jenner.R
 	return rightsOf(target, theNodes, thePods)
 }
 
-func observeNodes(v *view) {
+func observeNodes(_ context.Context, v *view) {
 	nodes := needs(v, theNodes, "", func(node *corev1.Node) []string { return []string{node.Name} })
 	var pods *watched
 	if v.namespace != "" {

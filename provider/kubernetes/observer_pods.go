@@ -35,7 +35,7 @@ func (*ObserverPods) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Ri
 	return rightsOf(target, thePods, thePodWarnings, theNodes)
 }
 
-func observePods(v *view) {
+func observePods(_ context.Context, v *view) {
 	pods := needs(v, thePods, "", func(pod *corev1.Pod) []string { return []string{pod.Name} })
 	warnings := adds(v, thePodWarnings, "", func(event *corev1.Event) []string { return []string{event.InvolvedObject.Name} })
 	nodes := adds(v, theNodes, "", func(*corev1.Node) []string { return nil })
@@ -62,7 +62,7 @@ func observePods(v *view) {
 }
 
 // rightsOf are those that watching these resources for a target takes.
-func rightsOf(written jenner.Target, resources ...*resource) ([]jenner.Right, error) {
+func rightsOf(written jenner.Target, resources ...*watchable) ([]jenner.Right, error) {
 	t, err := decode(written)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func (*ObserverRollouts) Rights(_ jenner.Service, target jenner.Target) ([]jenne
 	return rightsOf(target, workloadsOf[target.Kind])
 }
 
-func observeRollouts(v *view) {
+func observeRollouts(_ context.Context, v *view) {
 	found := watchWorkloads(v)
 	best := map[string]progress{}
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {

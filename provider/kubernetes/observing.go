@@ -98,7 +98,7 @@ func (r *realm) plain() []jenner.Subject {
 }
 
 // observeRealms runs one view over each realm until ctx ends. What breaks one of them breaks all, and they are begun anew.
-func observeRealms(ctx context.Context, realms []*realm, sink telemetry.Sink, look func(*view)) error {
+func observeRealms(ctx context.Context, realms []*realm, sink telemetry.Sink, look func(context.Context, *view)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ended := make(chan error)
@@ -127,6 +127,9 @@ type view struct {
 	// the zero time is never.
 	judge func(key string, now time.Time) (holds []jenner.Condition, again time.Time)
 
+	// unknown is why judge cannot judge at present; nil where it can.
+	unknown error
+
 	queue workqueue.TypedDelayingInterface[string]
 	told  map[string]map[string]jenner.Condition // by key, and by what it is
 	must  []*watched
@@ -141,20 +144,20 @@ func newView(in *realm, sink telemetry.Sink) *view {
 }
 
 // needs watches a resource without which nothing can be said. keys names what an object that came, changed or went is about.
-func needs[T any](v *view, r *resource, name string, keys func(T) []string) *watched {
+func needs[T any](v *view, r *watchable, name string, keys func(T) []string) *watched {
 	w, registration := follow(v, r, name, keys)
 	v.must, v.heard = append(v.must, w), append(v.heard, registration)
 	return w
 }
 
 // adds watches a resource that only adds to what is said: where it may not be watched, all else goes on.
-func adds[T any](v *view, r *resource, name string, keys func(T) []string) *watched {
+func adds[T any](v *view, r *watchable, name string, keys func(T) []string) *watched {
 	w, registration := follow(v, r, name, keys)
 	v.helps, v.also = append(v.helps, w), append(v.also, registration)
 	return w
 }
 
-func follow[T any](v *view, r *resource, name string, keys func(T) []string) (*watched, cache.ResourceEventHandlerRegistration) {
+func follow[T any](v *view, r *watchable, name string, keys func(T) []string) (*watched, cache.ResourceEventHandlerRegistration) {
 	w := v.tower.hold(r, v.namespace, name)
 	put := func(objects ...any) {
 		for _, from := range objects {
@@ -182,20 +185,22 @@ const (
 	tickKey   = " " // it is time to look whether the watches live
 )
 
-// run tells until ctx ends. look sets up the watches and the judge.
-func (v *view) run(ctx context.Context, look func(*view)) (err error) {
+// run tells until ctx ends. look sets up the watches and the judge; its context ends with the view.
+func (v *view) run(ctx context.Context, look func(context.Context, *view)) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil { // in a goroutine of its own, which nobody else can save
 			err = fmt.Errorf("looking at %s panicked: %v\n%s", cmp.Or(v.namespace, "the cluster"), reason, debug.Stack())
 		}
 	}()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	defer v.close()
-	look(v)
+	look(ctx, v)
 	if !v.begin(ctx) {
 		return nil
 	}
-	stop := context.AfterFunc(ctx, v.queue.ShutDown)
-	defer stop()
+	unhook := context.AfterFunc(ctx, v.queue.ShutDown)
+	defer unhook()
 	v.queue.Add(syncedKey)
 	v.queue.AddAfter(tickKey, seenEvery)
 	for {
@@ -249,7 +254,8 @@ func (v *view) complain() (blind bool) {
 		v.sink.Blind(w.what(), trouble)
 		blind = blind || trouble != nil && i < len(v.must)
 	}
-	return blind
+	v.sink.Blind("what is to be in "+cmp.Or(v.namespace, "the cluster"), v.unknown)
+	return blind || v.unknown != nil
 }
 
 // check says that what was told still holds, where everything needed is seen.
@@ -298,6 +304,11 @@ func (v *view) tell(key string, now time.Time) {
 
 func unchanged(a, b jenner.Condition) bool {
 	return a.Severity == b.Severity && a.Summary == b.Summary && a.Value == b.Value && maps.Equal(a.Labels, b.Labels)
+}
+
+// toldOf are the conditions that were told of this key.
+func (v *view) toldOf(key string) []jenner.Condition {
+	return slices.Collect(maps.Values(v.told[key]))
 }
 
 // since is when a condition that was told of this key began; zero where it was not told.

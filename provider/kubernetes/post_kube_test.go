@@ -97,8 +97,8 @@ func (p *post) state() string {
 	return text.String()
 }
 
-// written are the resources of the kinds that tests write.
-var written = map[string]schema.GroupVersionResource{
+// resourceOf are the resources of the kinds that tests write.
+var resourceOf = map[string]schema.GroupVersionResource{
 	"Deployment": {Group: "apps", Version: "v1", Resource: "deployments"}, "StatefulSet": {Group: "apps", Version: "v1", Resource: "statefulsets"},
 	"DaemonSet": {Group: "apps", Version: "v1", Resource: "daemonsets"}, "ConfigMap": {Version: "v1", Resource: "configmaps"},
 	"Secret": {Version: "v1", Resource: "secrets"}, "Pod": {Version: "v1", Resource: "pods"}, "Job": {Group: "batch", Version: "v1", Resource: "jobs"},
@@ -114,7 +114,7 @@ func (p *post) apply(manager, text string) {
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
 			p.t.Fatalf("%v\n%s", err, document)
 		}
-		to := p.dynamic.Resource(written[object.GetKind()]).Namespace(p.ns)
+		to := p.dynamic.Resource(resourceOf[object.GetKind()]).Namespace(p.ns)
 		if _, err := to.Apply(p.t.Context(), object.GetName(), object, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
 			p.t.Fatalf("%v\n%s", err, document)
 		}
@@ -123,7 +123,7 @@ func (p *post) apply(manager, text string) {
 
 func (p *post) remove(kind, name string) {
 	p.t.Helper()
-	if err := p.dynamic.Resource(written[kind]).Namespace(p.ns).Delete(p.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+	if err := p.dynamic.Resource(resourceOf[kind]).Namespace(p.ns).Delete(p.t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		p.t.Fatal(err)
 	}
 }

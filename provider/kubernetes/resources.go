@@ -24,30 +24,30 @@ func apps(c kubernetes.Interface) rest.Interface { return c.AppsV1().RESTClient(
 
 // What is watched, and no more of it than is used.
 var (
-	thePods = &resource{name: "pods", client: core, object: &corev1.Pod{}, trim: trimmed(trimPod),
+	thePods = &watchable{name: "pods", client: core, object: &corev1.Pod{}, trim: trimmed(trimPod),
 		index: cache.Indexers{byKeeper: indexed(func(p *corev1.Pod) string { return keeperKey(p.Namespace, keeperOf(p)) }),
 			byNode: indexed(func(p *corev1.Pod) string { return p.Spec.NodeName })}}
-	theNodes       = &resource{name: "nodes", wide: true, client: core, object: &corev1.Node{}, trim: trimmed(trimNode)}
-	thePodWarnings = &resource{name: "events", selector: "type=Warning,involvedObject.kind=Pod", client: core, object: &corev1.Event{},
+	theNodes       = &watchable{name: "nodes", wide: true, client: core, object: &corev1.Node{}, trim: trimmed(trimNode)}
+	thePodWarnings = &watchable{name: "events", selector: "type=Warning,involvedObject.kind=Pod", client: core, object: &corev1.Event{},
 		trim: trimmed(trimEvent), index: warningsOf}
-	theClaimWarnings = &resource{name: "events", selector: "type=Warning,involvedObject.kind=PersistentVolumeClaim", client: core,
+	theClaimWarnings = &watchable{name: "events", selector: "type=Warning,involvedObject.kind=PersistentVolumeClaim", client: core,
 		object: &corev1.Event{}, trim: trimmed(trimEvent), index: warningsOf}
-	theDeployments  = &resource{name: "deployments", group: "apps", client: apps, object: &appsv1.Deployment{}, trim: trimmed(trimDeployment)}
-	theStatefulSets = &resource{name: "statefulsets", group: "apps", client: apps, object: &appsv1.StatefulSet{}, trim: trimmed(trimStatefulSet)}
-	theDaemonSets   = &resource{name: "daemonsets", group: "apps", client: apps, object: &appsv1.DaemonSet{}, trim: trimmed(trimDaemonSet)}
-	theReplicaSets  = &resource{name: "replicasets", group: "apps", client: apps, object: &appsv1.ReplicaSet{}, trim: trimmed(trimReplicaSet),
+	theDeployments  = &watchable{name: "deployments", group: "apps", client: apps, object: &appsv1.Deployment{}, trim: trimmed(trimDeployment)}
+	theStatefulSets = &watchable{name: "statefulsets", group: "apps", client: apps, object: &appsv1.StatefulSet{}, trim: trimmed(trimStatefulSet)}
+	theDaemonSets   = &watchable{name: "daemonsets", group: "apps", client: apps, object: &appsv1.DaemonSet{}, trim: trimmed(trimDaemonSet)}
+	theReplicaSets  = &watchable{name: "replicasets", group: "apps", client: apps, object: &appsv1.ReplicaSet{}, trim: trimmed(trimReplicaSet),
 		index: controlled[*appsv1.ReplicaSet]()}
-	theRevisions = &resource{name: "controllerrevisions", group: "apps", client: apps, object: &appsv1.ControllerRevision{},
+	theRevisions = &watchable{name: "controllerrevisions", group: "apps", client: apps, object: &appsv1.ControllerRevision{},
 		trim: trimmed(trimRevision), index: controlled[*appsv1.ControllerRevision]()}
-	theAutoscalers = &resource{name: "horizontalpodautoscalers", group: "autoscaling", object: &autoscalingv2.HorizontalPodAutoscaler{},
+	theAutoscalers = &watchable{name: "horizontalpodautoscalers", group: "autoscaling", object: &autoscalingv2.HorizontalPodAutoscaler{},
 		client: func(c kubernetes.Interface) rest.Interface { return c.AutoscalingV2().RESTClient() }, trim: trimmed(trimAutoscaler)}
-	theJobs = &resource{name: "jobs", group: "batch", object: &batchv1.Job{},
+	theJobs = &watchable{name: "jobs", group: "batch", object: &batchv1.Job{},
 		client: func(c kubernetes.Interface) rest.Interface { return c.BatchV1().RESTClient() }, trim: trimmed(trimJob),
 		index: controlled[*batchv1.Job]()}
-	theClaims     = &resource{name: "persistentvolumeclaims", client: core, object: &corev1.PersistentVolumeClaim{}, trim: trimmed(trimClaim)}
-	theConfigMaps = &resource{name: "configmaps", client: core, object: &corev1.ConfigMap{}, trim: trimmed(trimConfigMap)}
-	theSecrets    = &resource{name: "secrets", client: core, object: &corev1.Secret{}, trim: trimmed(trimSecret)}
-	theSlices     = &resource{name: "endpointslices", group: "discovery.k8s.io", object: &discoveryv1.EndpointSlice{},
+	theClaims     = &watchable{name: "persistentvolumeclaims", client: core, object: &corev1.PersistentVolumeClaim{}, trim: trimmed(trimClaim)}
+	theConfigMaps = &watchable{name: "configmaps", client: core, object: &corev1.ConfigMap{}, trim: trimmed(trimConfigMap)}
+	theSecrets    = &watchable{name: "secrets", client: core, object: &corev1.Secret{}, trim: trimmed(trimSecret)}
+	theSlices     = &watchable{name: "endpointslices", group: "discovery.k8s.io", object: &discoveryv1.EndpointSlice{},
 		client: func(c kubernetes.Interface) rest.Interface { return c.DiscoveryV1().RESTClient() }, trim: trimmed(trimSlice),
 		index: cache.Indexers{byLabel: indexed(func(s *discoveryv1.EndpointSlice) string {
 			return s.Namespace + "/" + s.Labels[discoveryv1.LabelServiceName]
@@ -55,7 +55,7 @@ var (
 )
 
 // workloadsOf are the resources of the kinds that keep pods alive.
-var workloadsOf = map[string]*resource{kindDeployment: theDeployments, kindStatefulSet: theStatefulSets, kindDaemonSet: theDaemonSets}
+var workloadsOf = map[string]*watchable{kindDeployment: theDeployments, kindStatefulSet: theStatefulSets, kindDaemonSet: theDaemonSets}
 
 // warningsOf finds the events of an object by its name.
 var warningsOf = cache.Indexers{byKeeper: indexed(func(e *corev1.Event) string {

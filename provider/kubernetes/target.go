@@ -6,6 +6,7 @@ import (
 
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/labels"
@@ -48,6 +49,9 @@ type Target struct {
 	// Desired is a file with manifests, of which the one of this object says how it is to be: where the object differs in a
 	// field that stands there, that is told. A relative path starts from the folder of the file that declares the target.
 	Desired string `json:"desired,omitempty"`
+	// Revision reads the manifest as it is committed in the Git working copy that it lies in: HEAD, a branch, a commit. The
+	// file itself where not said.
+	Revision string `json:"revision,omitempty"`
 	// Context is the context of the kubeconfig; its current one where not said.
 	Context string `json:"context,omitempty"`
 
@@ -60,6 +64,9 @@ func (t *Target) Validate() error {
 		if said := validation.ValidateNamespaceName(t.Namespace, false); len(said) > 0 {
 			return fmt.Errorf("namespace %q is none: %s", t.Namespace, said[0])
 		}
+	}
+	if t.Revision != "" && (t.Desired == "" || strings.HasPrefix(t.Revision, "-")) {
+		return fmt.Errorf("revision %q is of no manifest; write desired as well, and a branch or a commit", t.Revision)
 	}
 	if _, err := labels.Parse(t.Selector); err != nil {
 		return fmt.Errorf("selector %q cannot be read: %w; write it like app=checkout", t.Selector, err)

@@ -11,7 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -72,20 +74,24 @@ func (c *cluster) tower() (*tower, error) {
 	return made, nil
 }
 
-// resource is a kind of objects that can be watched.
-type resource struct {
+// watchable is a kind of objects that can be watched.
+type watchable struct {
 	name     string // in the plural
 	group    string // of the API; empty: the core group
 	wide     bool   // its objects live in no namespace
 	selector string // of fields: only these
 	client   func(kubernetes.Interface) rest.Interface
+	whole    *schema.GroupVersionResource // every field is kept, also those that this program does not know; client is nil
 	object   runtime.Object
 	trim     cache.TransformFunc // drops what nobody asks for
 	index    cache.Indexers
 }
 
 // String is `pods`, or `deployments.apps`.
-func (r *resource) String() string {
+func (r *watchable) String() string {
+	if r.whole != nil {
+		return r.whole.GroupResource().String() + " as a whole"
+	}
 	if r.group == "" {
 		return r.name
 	}
@@ -93,7 +99,7 @@ func (r *resource) String() string {
 }
 
 // rights are those that watching it takes.
-func (r *resource) rights(t *Target, name string) []jenner.Right {
+func (r *watchable) rights(t *Target, name string) []jenner.Right {
 	var rights []jenner.Right
 	for _, verb := range []string{"list", "watch"} {
 		right := jenner.Right{Verb: verb, Group: r.group, Resource: r.name, Namespace: t.Namespace, Name: name,
@@ -110,7 +116,7 @@ func (r *resource) rights(t *Target, name string) []jenner.Right {
 type watched struct {
 	tower    *tower
 	key      watchKey
-	resource *resource
+	resource *watchable
 	informer cache.SharedIndexInformer
 	stop     context.CancelFunc
 	holders  int // the tower's lock guards it
@@ -123,7 +129,7 @@ type watched struct {
 }
 
 // hold watches a resource in a namespace, or the one object of that name, until the last who holds it releases it.
-func (t *tower) hold(r *resource, namespace, name string) *watched {
+func (t *tower) hold(r *watchable, namespace, name string) *watched {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	selector := r.selector
@@ -151,12 +157,16 @@ func (t *tower) hold(r *resource, namespace, name string) *watched {
 // quiet keeps the library from writing to the standard error output: what is wrong is told by troubleOf.
 func quiet(ctx context.Context) context.Context { return klog.NewContext(ctx, logr.Discard()) }
 
-func (t *tower) begin(r *resource, key watchKey) *watched {
+func (t *tower) begin(r *watchable, key watchKey) *watched {
 	ctx, stop := context.WithCancel(quiet(context.Background()))
 	w := &watched{tower: t, key: key, resource: r, stop: stop}
-	from := cache.NewFilteredListWatchFromClient(r.client(t.client), r.name, key.namespace, func(o *metav1.ListOptions) {
-		o.FieldSelector = key.selector
-	})
+	chosen := func(o *metav1.ListOptions) { o.FieldSelector = key.selector }
+	var from *cache.ListWatch
+	if r.whole != nil {
+		from = wholly(t.cluster.dynamic.Resource(*r.whole).Namespace(key.namespace), chosen)
+	} else {
+		from = cache.NewFilteredListWatchFromClient(r.client(t.client), r.name, key.namespace, chosen)
+	}
 	w.informer = cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(w.noting(from), t.client), r.object,
 		cache.SharedIndexInformerOptions{Indexers: r.index, ObjectDescription: r.String()})
 	// Neither can fail before the informer runs.
@@ -164,6 +174,21 @@ func (t *tower) begin(r *resource, key watchKey) *watched {
 	_ = w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { w.note(nil, err) })
 	go w.informer.RunWithContext(ctx)
 	return w
+}
+
+// wholly lists and watches objects with all of their fields.
+func wholly(in dynamic.ResourceInterface, chosen func(*metav1.ListOptions)) *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			chosen(&options)
+			return in.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.Watch = true
+			chosen(&options)
+			return in.Watch(ctx, options)
+		},
+	}
 }
 
 // noting notes whether listing and watching succeed.

@@ -120,6 +120,7 @@ type watched struct {
 	informer cache.SharedIndexInformer
 	stop     context.CancelFunc
 	holders  int // the tower's lock guards it
+	interests
 
 	mu      sync.Mutex
 	stream  watch.Interface

@@ -70,9 +70,11 @@ func (p *Provider) mustServe(kinds []string) {
 	}
 }
 
-// Probe adds a probe under the key that people write.
-func (p *Provider) Probe(key, doc string, build func() telemetry.Probe) {
-	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build, nil})
+// Probe adds a probe under the key that people write. Where it asks about some of the provider's kinds only, these are
+// kinds.
+func (p *Provider) Probe(key, doc string, build func() telemetry.Probe, kinds ...string) {
+	p.mustServe(kinds)
+	add(&p.probes, p.Name+"."+key, Entry[telemetry.Probe]{p.Name + "." + key, doc, build, kinds})
 }
 
 // Source adds a metrics source under the key that people write.

@@ -19,6 +19,7 @@ const (
 	kindHPA         = "hpa"
 	kindPVC         = "pvc"
 	kindConfigMap   = "configmap"
+	kindSecret      = "secret"
 	kindHelm        = "helm"
 )
 
@@ -27,7 +28,7 @@ var workloadKinds = []string{kindDeployment, kindStatefulSet, kindDaemonSet}
 
 // Provider is the table that every file of this package adds itself to.
 var Provider = &catalog.Provider{Name: "kubernetes", Doc: "Objects of Kubernetes clusters", Kinds: []string{kindDeployment, kindStatefulSet,
-	kindDaemonSet, kindPod, kindNode, kindJob, kindHPA, kindPVC, kindConfigMap, kindHelm}}
+	kindDaemonSet, kindPod, kindNode, kindJob, kindHPA, kindPVC, kindConfigMap, kindSecret, kindHelm}}
 
 // fieldManager is under which name Jenner changes objects.
 const fieldManager = "jenner"

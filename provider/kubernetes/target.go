@@ -6,6 +6,7 @@ import (
 
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,6 +26,7 @@ func init() {
 		kindHPA:         "A HorizontalPodAutoscaler",
 		kindPVC:         "A PersistentVolumeClaim",
 		kindConfigMap:   "A ConfigMap",
+		kindSecret:      "A Secret, of which it is told when it was changed and when its certificate ends; what is in it is never kept",
 		kindHelm:        "A release of Helm",
 	} {
 		Provider.Target(kind, doc, func() any { return &Target{} })
@@ -42,6 +44,14 @@ type Target struct {
 	// Kubeconfig is the file that says how the cluster is reached; where not said, KUBECONFIG, ~/.kube/config, or the pod
 	// that Jenner itself runs in. A relative path starts from the folder of the file that declares the target.
 	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// Longest is how long a Job may run, for targets of kind job; for ever where not said.
+	Longest jenner.Duration `json:"longest,omitempty"`
+	// Desired is a file with manifests, of which the one of this object says how it is to be: where the object differs in a
+	// field that stands there, that is told. A relative path starts from the folder of the file that declares the target.
+	Desired string `json:"desired,omitempty"`
+	// Revision reads the manifest as it is committed in the Git working copy that it lies in: HEAD, a branch, a commit. The
+	// file itself where not said.
+	Revision string `json:"revision,omitempty"`
 	// Context is the context of the kubeconfig; its current one where not said.
 	Context string `json:"context,omitempty"`
 
@@ -54,6 +64,9 @@ func (t *Target) Validate() error {
 		if said := validation.ValidateNamespaceName(t.Namespace, false); len(said) > 0 {
 			return fmt.Errorf("namespace %q is none: %s", t.Namespace, said[0])
 		}
+	}
+	if t.Revision != "" && (t.Desired == "" || strings.HasPrefix(t.Revision, "-")) {
+		return fmt.Errorf("revision %q is of no manifest; write desired as well, and a branch or a commit", t.Revision)
 	}
 	if _, err := labels.Parse(t.Selector); err != nil {
 		return fmt.Errorf("selector %q cannot be read: %w; write it like app=checkout", t.Selector, err)
@@ -76,11 +89,16 @@ func decode(written jenner.Target) (*Target, error) {
 	if t.Selector != "" && written.Kind != kindPod {
 		return nil, jenner.Permanent(fmt.Errorf("target %s has a selector", written.Ref()), "only a target of kind pod may have one")
 	}
+	if t.Longest != 0 && written.Kind != kindJob {
+		return nil, jenner.Permanent(fmt.Errorf("target %s has a longest time", written.Ref()), "only a target of kind job may have one")
+	}
 	if t.Object == "" {
 		t.Object = written.Name
 	}
-	if t.Kubeconfig != "" && !filepath.IsAbs(t.Kubeconfig) {
-		t.Kubeconfig = filepath.Join(written.Dir, t.Kubeconfig)
+	for _, path := range []*string{&t.Kubeconfig, &t.Desired} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(written.Dir, *path)
+		}
 	}
 	t.ref = written.Ref()
 	return t, nil

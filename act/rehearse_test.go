@@ -27,7 +27,7 @@ func TestADryRunAsksTheSystemItself(t *testing.T) {
 		state   jenner.IntentState
 		says    string
 	}{
-		"it agrees":  {nil, jenner.IntentDone, "would do lever.move on lever/a: it would go up"},
+		"it agrees":  {nil, jenner.IntentDone, `would do lever.move on lever/a with {"to":"up"}: it would go up`},
 		"it refuses": {jenner.Permanent(errors.New("no quota"), ""), jenner.IntentFailed, "lever.move on lever/a would be refused: no quota"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -171,7 +171,7 @@ func (d *DeletePod) Checkpoint(ctx context.Context, call act.Call) (json.RawMess
 
 // Happened is done where none of the pods of the checkpoint is left that was not asked to end.
 func (d *DeletePod) Happened(ctx context.Context, call act.Call) (act.Happened, error) {
-	kept, err := checkpointed[endedPods](call.Checkpoint)
+	kept, err := keptIn[endedPods](call.Checkpoint)
 	if err != nil {
 		return act.HappenedUnknown, err
 	}
@@ -202,7 +202,7 @@ func (d *DeletePod) DryRun(ctx context.Context, call act.Call) (act.Result, erro
 }
 
 func (d *DeletePod) do(ctx context.Context, call act.Call, dry bool) (act.Result, error) {
-	kept, err := checkpointed[endedPods](call.Checkpoint)
+	kept, err := keptIn[endedPods](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, err
 	}

@@ -125,7 +125,7 @@ func (d *Drain) Happened(ctx context.Context, call act.Call) (act.Happened, erro
 	if err != nil {
 		return act.HappenedUnknown, err
 	}
-	kept, err := checkpointed[drained](call.Checkpoint)
+	kept, err := keptIn[drained](call.Checkpoint)
 	if err != nil || on.live.GetUID() != kept.UID {
 		return act.HappenedUnknown, err
 	}
@@ -157,7 +157,7 @@ func (on *site) left(ctx context.Context, pods []podID) ([]podID, error) {
 
 // DryRun asks the API server whether the pods would be let go.
 func (d *Drain) DryRun(ctx context.Context, call act.Call) (act.Result, error) {
-	kept, err := checkpointed[drained](call.Checkpoint)
+	kept, err := keptIn[drained](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, err
 	}
@@ -185,7 +185,7 @@ func (d *Drain) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	if err != nil {
 		return act.Result{}, err
 	}
-	kept, err := checkpointed[drained](call.Checkpoint)
+	kept, err := keptIn[drained](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, err
 	}
@@ -307,7 +307,7 @@ func (d *Drain) evictSome(ctx context.Context, on *site, waiting, asked *[]podID
 
 // Undo lets pods onto the node again, where it did before.
 func (d *Drain) Undo(ctx context.Context, call act.Call) (act.Result, error) {
-	kept, err := checkpointed[drained](call.Checkpoint)
+	kept, err := keptIn[drained](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, jenner.ForHuman(err, "look at the node and decide")
 	}

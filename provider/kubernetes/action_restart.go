@@ -60,7 +60,7 @@ func (r *Restart) Happened(ctx context.Context, call act.Call) (act.Happened, er
 	if err != nil {
 		return act.HappenedUnknown, err
 	}
-	kept, err := checkpointed[edited](call.Checkpoint)
+	kept, err := keptIn[planned](call.Checkpoint)
 	if err != nil || on.live.GetUID() != kept.UID || restartedSlot.read(on.live.Object) == nil {
 		return act.HappenedUnknown, err
 	}

@@ -39,11 +39,11 @@ type site struct {
 	call   act.Call
 }
 
-// edited is the checkpoint of an edit.
-type edited struct {
-	UID      types.UID `json:"uid"`
-	Settings []setting `json:"settings"`
-	Says     string    `json:"says"`
+// planned is the checkpoint of an edit.
+type planned struct {
+	UID    types.UID     `json:"uid"`
+	Fields []fieldChange `json:"fields"`
+	Says   string        `json:"says"`
 }
 
 // standing says how an object compares with a checkpoint.
@@ -89,7 +89,7 @@ func (e *edit) Check(ctx context.Context, call act.Call) error {
 
 // Checkpoint keeps the fields that would change, as they are and as they would be by the API server's own dry run.
 func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, error) {
-	var kept edited
+	var kept planned
 	err := again(func() error {
 		on, says, err := e.drafted(ctx, call)
 		if err != nil {
@@ -102,7 +102,7 @@ func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, 
 		if err != nil {
 			return err
 		}
-		kept = edited{UID: on.live.GetUID(), Settings: differences(on.live.Object, answer.Object), Says: says}
+		kept = planned{UID: on.live.GetUID(), Fields: differences(on.live.Object, answer.Object), Says: says}
 		return nil
 	})
 	return jenner.Raw(kept), err
@@ -115,13 +115,13 @@ func noDryRun(err error) bool {
 
 // DryRun says what the API server would make of it. The checkpoint has asked it.
 func (e *edit) DryRun(_ context.Context, call act.Call) (act.Result, error) {
-	kept, err := checkpointed[edited](call.Checkpoint)
-	return act.Result{Summary: kept.Says, Changed: len(kept.Settings) > 0}, err
+	kept, err := keptIn[planned](call.Checkpoint)
+	return act.Result{Summary: kept.Says, Changed: len(kept.Fields) > 0}, err
 }
 
 // Happened compares the live object with the checkpoint.
 func (e *edit) Happened(ctx context.Context, call act.Call) (act.Happened, error) {
-	kept, err := checkpointed[edited](call.Checkpoint)
+	kept, err := keptIn[planned](call.Checkpoint)
 	if err != nil {
 		return act.HappenedUnknown, err
 	}
@@ -135,7 +135,7 @@ func (e *edit) Happened(ctx context.Context, call act.Call) (act.Happened, error
 	return kept.happened(on.live, call.Key), nil
 }
 
-func (k edited) happened(live *unstructured.Unstructured, key string) act.Happened {
+func (k planned) happened(live *unstructured.Unstructured, key string) act.Happened {
 	stands := k.stands(live)
 	switch {
 	case stands == asWanted:
@@ -149,12 +149,12 @@ func (k edited) happened(live *unstructured.Unstructured, key string) act.Happen
 }
 
 // stands compares a live object with the checkpoint. Where nothing was to be changed it is as wanted.
-func (k edited) stands(live *unstructured.Unstructured) standing {
+func (k planned) stands(live *unstructured.Unstructured) standing {
 	if live.GetUID() != k.UID {
 		return otherwise // one of the same name
 	}
 	before, wanted := true, true
-	for _, one := range k.Settings {
+	for _, one := range k.Fields {
 		is := one.At.read(live.Object)
 		before = before && alike(is, one.Was)
 		wanted = wanted && alike(is, one.Want)
@@ -177,12 +177,12 @@ func (e *edit) Fingerprint(ctx context.Context, call act.Call) (string, error) {
 	if len(call.Checkpoint) == 0 {
 		return jenner.Fingerprint(string(jenner.Raw(written(on.live.Object)))), nil
 	}
-	kept, err := checkpointed[edited](call.Checkpoint)
+	kept, err := keptIn[planned](call.Checkpoint)
 	if err != nil {
 		return "", err
 	}
 	var fields []slot
-	for _, one := range kept.Settings {
+	for _, one := range kept.Fields {
 		fields = append(fields, one.At)
 	}
 	return on.fingerprint(fields...), nil
@@ -207,7 +207,7 @@ func (on *site) fingerprint(fields ...slot) string {
 
 // Do changes the fields, while they are as the checkpoint has them.
 func (e *edit) Do(ctx context.Context, call act.Call) (act.Result, error) {
-	kept, err := checkpointed[edited](call.Checkpoint)
+	kept, err := keptIn[planned](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, err
 	}
@@ -238,8 +238,8 @@ func (e *edit) Do(ctx context.Context, call act.Call) (act.Result, error) {
 }
 
 // write makes an object as it is to be, or as it was.
-func (k edited) write(object *unstructured.Unstructured, back bool) error {
-	for _, one := range k.Settings {
+func (k planned) write(object *unstructured.Unstructured, back bool) error {
+	for _, one := range k.Fields {
 		value := one.Want
 		if back {
 			value = one.Was
@@ -258,22 +258,22 @@ type changedField struct {
 	Is    any    `json:"is,omitempty"`
 }
 
-func (k edited) output() []changedField {
-	list := make([]changedField, 0, len(k.Settings))
-	for _, one := range k.Settings {
+func (k planned) output() []changedField {
+	list := make([]changedField, 0, len(k.Fields))
+	for _, one := range k.Fields {
 		list = append(list, changedField{one.At.String(), one.Was, one.Want})
 	}
 	return list
 }
 
 // places names the fields in a few words.
-func (k edited) places() string {
+func (k planned) places() string {
 	const most = 3
 	var names []string
-	for _, one := range k.Settings[:min(most, len(k.Settings))] {
+	for _, one := range k.Fields[:min(most, len(k.Fields))] {
 		names = append(names, one.At.String())
 	}
-	if more := len(k.Settings) - most; more > 0 {
+	if more := len(k.Fields) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
@@ -284,7 +284,7 @@ type undoableEdit struct{ edit }
 
 // Undo sets the fields as they were, while they are as the effect left them.
 func (e *undoableEdit) Undo(ctx context.Context, call act.Call) (act.Result, error) {
-	kept, err := checkpointed[edited](call.Checkpoint)
+	kept, err := keptIn[planned](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, jenner.ForHuman(err, "look at the object and decide")
 	}
@@ -299,7 +299,7 @@ func (e *undoableEdit) Undo(ctx context.Context, call act.Call) (act.Result, err
 			return err
 		}
 		switch stands := kept.stands(on.live); {
-		case len(kept.Settings) == 0 || stands == asBefore:
+		case len(kept.Fields) == 0 || stands == asBefore:
 			result = act.Result{Summary: fmt.Sprintf("%s is as it was before", on.target)}
 			return nil
 		case stands == otherwise:
@@ -402,8 +402,8 @@ func conflictsOf(err error) []metav1.StatusCause {
 	return causes
 }
 
-// checkpointed reads a checkpoint.
-func checkpointed[T any](raw json.RawMessage) (kept T, err error) {
+// keptIn reads a checkpoint.
+func keptIn[T any](raw json.RawMessage) (kept T, err error) {
 	if len(raw) == 0 {
 		return kept, errors.New("the checkpoint is missing; what was before cannot be told")
 	}

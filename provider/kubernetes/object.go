@@ -12,8 +12,8 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
-// resources are where the API server keeps the objects of each kind. A release of Helm is no object of its own.
-var resources = map[string]schema.GroupVersionResource{
+// servedAs is where the API server keeps the objects of each kind. A release of Helm is no object of its own.
+var servedAs = map[string]schema.GroupVersionResource{
 	kindDeployment:  {Group: "apps", Version: "v1", Resource: "deployments"},
 	kindStatefulSet: {Group: "apps", Version: "v1", Resource: "statefulsets"},
 	kindDaemonSet:   {Group: "apps", Version: "v1", Resource: "daemonsets"},
@@ -27,7 +27,7 @@ var resources = map[string]schema.GroupVersionResource{
 
 // resource is the part of the API that a target's object is read and changed through.
 func (c *cluster) resource(t *Target) (dynamic.ResourceInterface, error) {
-	known, is := resources[t.ref.Kind]
+	known, is := servedAs[t.ref.Kind]
 	switch {
 	case !is:
 		return nil, jenner.Permanent(fmt.Errorf("%s is no single object", t.ref), "")
@@ -59,7 +59,7 @@ func (t *Target) String() string {
 
 // rights are verbs on the target's own object.
 func (t *Target) rights(verbs ...string) []jenner.Right {
-	known := resources[t.ref.Kind]
+	known := servedAs[t.ref.Kind]
 	var list []jenner.Right
 	for _, verb := range verbs {
 		right := t.right(verb, known.Group, known.Resource)

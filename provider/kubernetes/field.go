@@ -19,8 +19,8 @@ func (s slot) String() string {
 	return strings.ReplaceAll(strings.Join(s, "."), ".[", "[")
 }
 
-// setting is one field as it was and as it is to be. nil is a field that is not there.
-type setting struct {
+// fieldChange is one field as it was and as it is to be. nil is a field that is not there.
+type fieldChange struct {
 	At   slot `json:"at"`
 	Was  any  `json:"was,omitempty"`
 	Want any  `json:"want,omitempty"`
@@ -34,7 +34,7 @@ func (s slot) read(object map[string]any) any {
 		case map[string]any:
 			value = at[step]
 		case []any:
-			index := named(at, step)
+			index := elementOf(at, step)
 			if index < 0 {
 				return nil
 			}
@@ -68,7 +68,7 @@ func (s slot) write(object map[string]any, value any) error {
 			}
 			at = in[step]
 		case []any:
-			index := named(in, step)
+			index := elementOf(in, step)
 			if index < 0 {
 				return fmt.Errorf("there is no %s", s[:i+1])
 			}
@@ -83,8 +83,8 @@ func (s slot) write(object map[string]any, value any) error {
 	return nil
 }
 
-// named finds the element of a list by [name].
-func named(list []any, step string) int {
+// elementOf finds the element of a list by [name].
+func elementOf(list []any, step string) int {
 	return slices.IndexFunc(list, func(element any) bool { return "["+nameIn(element)+"]" == step })
 }
 
@@ -96,7 +96,7 @@ func nameIn(element any) string {
 
 // differences are the fields in which two states of an object differ, as far as people and programs write them: not its
 // status, and of its metadata labels and annotations alone.
-func differences(was, want map[string]any) []setting {
+func differences(was, want map[string]any) []fieldChange {
 	return compare(nil, nil, written(was), written(want))
 }
 
@@ -121,7 +121,7 @@ func written(object map[string]any) map[string]any {
 }
 
 // compare appends the smallest fields that differ. Lists differ as wholes, unless they hold the same names in one order.
-func compare(found []setting, at slot, was, want any) []setting {
+func compare(found []fieldChange, at slot, was, want any) []fieldChange {
 	if equality.Semantic.DeepEqual(was, want) {
 		return found
 	}
@@ -141,7 +141,7 @@ func compare(found []setting, at slot, was, want any) []setting {
 			return found
 		}
 	}
-	return append(found, setting{At: at, Was: was, Want: want})
+	return append(found, fieldChange{At: at, Was: was, Want: want})
 }
 
 func merged(a, b map[string]any) map[string]any {

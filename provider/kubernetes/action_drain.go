@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
 
@@ -32,6 +34,8 @@ type Drain struct {
 	Grace jenner.Duration `json:"grace,omitempty"`
 	// LoseLocalData evicts also pods that keep data on the node (emptyDir), which is lost.
 	LoseLocalData bool `json:"lose_local_data,omitempty"`
+	// Selector picks the pods that are evicted, by labels; all where not said. The others stay.
+	Selector string `json:"selector,omitempty"`
 	// Alone evicts also pods that no controller would replace.
 	Alone bool `json:"alone,omitempty"`
 }
@@ -48,22 +52,29 @@ func (d *Drain) Validate() error {
 	if d.Grace < 0 {
 		return errors.New("grace cannot be negative")
 	}
+	if _, err := labels.Parse(d.Selector); err != nil {
+		return fmt.Errorf("selector %q cannot be read: %w; write it like app=checkout", d.Selector, err)
+	}
 	return nil
 }
 
 // choose gives the pods that would have to go, and what forbids it.
 func (d *Drain) choose(ctx context.Context, c *cluster, node string) ([]corev1.Pod, error) {
 	by := &drain.Helper{Ctx: ctx, Client: c.Interface, Force: d.Alone, IgnoreAllDaemonSets: true, DeleteEmptyDirData: d.LoseLocalData,
-		GracePeriodSeconds: -1}
+		GracePeriodSeconds: -1, PodSelector: d.Selector}
 	list, mistakes := by.GetPodsForDeletion(node)
 	if list == nil {
 		return nil, told(errors.Join(mistakes...), "listing the pods of node "+node)
 	}
 	if len(mistakes) > 0 {
-		return list.Pods(), jenner.Permanent(fmt.Errorf("node %s: %w", node, errors.Join(mistakes...)), "say alone: true or lose_local_data: true")
+		return list.Pods(), jenner.Permanent(fmt.Errorf("node %s: %s", node, inOurWords.Replace(errors.Join(mistakes...).Error())), "")
 	}
 	return list.Pods(), nil
 }
+
+// inOurWords are the parameters here, where the library names kubectl's flags.
+var inOurWords = strings.NewReplacer("use --delete-emptydir-data to override", "say lose_local_data: true to override",
+	"use --force to override", "say alone: true to override")
 
 // Check refuses where a pod is on the node that may not be evicted.
 func (d *Drain) Check(ctx context.Context, call act.Call) error {

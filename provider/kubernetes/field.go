@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 )
 
@@ -95,7 +96,7 @@ func nameIn(element any) string {
 }
 
 // differences are the fields in which two states of an object differ, as far as people and programs write them: not its
-// status, and of its metadata labels and annotations alone.
+// status, and of its metadata labels and annotations alone, without those in which controllers count.
 func differences(was, want map[string]any) []fieldChange {
 	return compare(nil, nil, written(was), written(want))
 }
@@ -114,7 +115,9 @@ func written(object map[string]any) map[string]any {
 	annotations, _ := meta["annotations"].(map[string]any)
 	others := map[string]any{}
 	maps.Copy(others, annotations)
-	delete(others, lastAction)
+	maps.DeleteFunc(others, func(key string, _ any) bool {
+		return key == lastAction || strings.HasPrefix(key, "deployment.kubernetes.io/") || key == appsv1.DeprecatedTemplateGeneration
+	})
 	// Both are there even where they are empty, so that what differs is always one label or one annotation.
 	part["metadata"] = map[string]any{"labels": merged(nil, labels), "annotations": others}
 	return part

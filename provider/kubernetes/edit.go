@@ -75,10 +75,10 @@ func (e *edit) drafted(ctx context.Context, call act.Call) (*site, string, error
 		return nil, "", err
 	}
 	says, err := e.draft(ctx, on)
-	if err != nil {
-		return on, "", fmt.Errorf("%s: %w", on.target, err)
+	if err != nil && !strings.Contains(err.Error(), on.target.String()) {
+		err = fmt.Errorf("%s: %w", on.target, err)
 	}
-	return on, says, nil
+	return on, says, err
 }
 
 // Check refuses what the action does not do to the object as it is now.

@@ -211,6 +211,9 @@ const becausePatience = 5 * time.Second
 
 // because says in a few words what is wrong with the pods of a workload, or nothing.
 func (c *cluster) because(ctx context.Context, t *Target, r rollout) string {
+	if r.Selector == nil {
+		return "" // it was never seen
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), becausePatience)
 	defer cancel()
 	list, err := c.CoreV1().Pods(t.Namespace).List(ctx, metav1.ListOptions{LabelSelector: r.Selector.String()})

@@ -62,6 +62,12 @@ type (
 		Owner(ctx context.Context, call Call) (string, error)
 	}
 
+	// DryRunner asks the target's own system what the effect would come to, without bringing it about. It is called in a
+	// dry run, after Check and Checkpoint; an error says that the system would refuse.
+	DryRunner interface {
+		DryRun(ctx context.Context, call Call) (Result, error)
+	}
+
 	// Reader marks an action that changes nothing and needs no intent.
 	Reader interface{ ReadOnly() }
 )

@@ -111,8 +111,7 @@ func (e *Executor) Do(ctx context.Context, order Order) (jenner.Intent, error) {
 		return intent, err
 	}
 	if e.DryRun {
-		intent.State, intent.Summary = jenner.IntentDone, would(order)
-		return intent, nil
+		return rehearsed(ctx, order, intent)
 	}
 	stored, fresh, err := e.Journal.Begin(ctx, intent)
 	if err != nil {
@@ -122,16 +121,6 @@ func (e *Executor) Do(ctx context.Context, order Order) (jenner.Intent, error) {
 		return e.settle(ctx, order, stored)
 	}
 	return e.carryOut(ctx, order, stored)
-}
-
-// would is what a dry run says instead of doing it. Even a wait is only a sentence, for what it waits for may only come
-// about by a step that was not done.
-func would(order Order) string {
-	text := "would do " + order.Name + on(order.Call.Target)
-	if len(order.Params) > 0 {
-		text += " with " + string(jenner.Raw(order.Params))
-	}
-	return text
 }
 
 func on(target jenner.Target) string {

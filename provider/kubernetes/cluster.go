@@ -1,9 +1,11 @@
 package kubernetes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,14 +44,14 @@ var clusters struct {
 }
 
 // connect gives the connection to a cluster. Nothing is asked yet.
-func connect(kubeconfig, context string) (*cluster, error) {
+func connect(kubeconfig, named string) (*cluster, error) {
 	clusters.Lock()
 	defer clusters.Unlock()
-	key := [2]string{kubeconfig, context}
+	key := [2]string{kubeconfig, named}
 	if known := clusters.known[key]; known != nil {
 		return known, nil
 	}
-	config, namespace, err := configOf(kubeconfig, context)
+	config, namespace, err := configOf(kubeconfig, named)
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +82,10 @@ func newCluster(config *rest.Config, namespace string) (*cluster, error) {
 	return c, nil
 }
 
-func configOf(kubeconfig, context string) (*rest.Config, string, error) {
+func configOf(kubeconfig, named string) (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: named})
 	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
@@ -127,6 +129,8 @@ func told(err error, doing string) error {
 		return jenner.Permanent(wrapped, "give Jenner's service account this right: `jenner rbac` prints what the files need")
 	case apierrors.IsConflict(err):
 		return jenner.Retryable(wrapped, "somebody else changed it at the same time")
+	case errors.Is(err, context.DeadlineExceeded), strings.Contains(err.Error(), "would exceed context deadline"): // as the library's limiter says it
+		return jenner.Retryable(wrapped, "")
 	case apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsServiceUnavailable(err),
 		apierrors.IsInternalError(err), utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err):
 		return jenner.Retryable(wrapped, "")

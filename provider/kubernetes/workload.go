@@ -91,7 +91,7 @@ func wanted(replicas *int32) int32 {
 
 // pods are those of a target: of a workload, by the selector, or the one of its name. An empty selector picks none.
 func (c *cluster) pods(ctx context.Context, t *Target) ([]corev1.Pod, error) {
-	selector := labels.Nothing()
+	var selector labels.Selector
 	switch {
 	case t.ref.Kind == kindPod && t.Selector == "":
 		pod, err := c.CoreV1().Pods(t.Namespace).Get(ctx, t.Object, metav1.GetOptions{})

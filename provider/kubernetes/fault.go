@@ -48,8 +48,8 @@ type edited struct{}
 
 // altered is their checkpoint.
 type altered struct {
-	Place   place    `json:"place"`
-	Changes []change `json:"changes"`
+	Spot    spot    `json:"spot"`
+	Changes []delta `json:"changes"`
 }
 
 // String is what is changed, in words.
@@ -58,12 +58,12 @@ func (a altered) String() string {
 	for _, c := range a.Changes {
 		words = append(words, c.String())
 	}
-	return a.Place.String() + ": " + strings.Join(words, ", ")
+	return a.Spot.String() + ": " + strings.Join(words, ", ")
 }
 
 // alter finds what the settings would change, by letting the API server try it. It refuses an object that is not there,
 // that another fault has changed in the same place, and settings that change nothing or that the server refuses.
-func (c *cluster) alter(ctx context.Context, call chaos.Call, at place, settings ...change) (altered, error) {
+func (c *cluster) alter(ctx context.Context, call chaos.Call, at spot, settings ...delta) (altered, error) {
 	object, err := c.get(ctx, at)
 	if err != nil {
 		return altered{}, told(err, "reading "+at.String())
@@ -83,7 +83,7 @@ func (c *cluster) alter(ctx context.Context, call chaos.Call, at place, settings
 	if err != nil {
 		return altered{}, told(err, "trying to change "+at.String())
 	}
-	kept := altered{Place: at}
+	kept := altered{Spot: at}
 	for _, s := range settings {
 		was, err := valueAt(object.Object, s.Path)
 		if err != nil {
@@ -94,7 +94,7 @@ func (c *cluster) alter(ctx context.Context, call chaos.Call, at place, settings
 			return kept, err
 		}
 		if string(was) != string(is) {
-			kept.Changes = append(kept.Changes, change{Path: s.Path, Was: was, Is: is})
+			kept.Changes = append(kept.Changes, delta{Path: s.Path, Was: was, Is: is})
 		}
 	}
 	if len(kept.Changes) == 0 {
@@ -105,8 +105,8 @@ func (c *cluster) alter(ctx context.Context, call chaos.Call, at place, settings
 }
 
 // unclaimed refuses an object in which another fault holds one of the fields.
-func unclaimed(object metav1.Object, settings []change) error {
-	held, err := marks(object)
+func unclaimed(object metav1.Object, settings []delta) error {
+	held, err := marksOf(object)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func overlap(a, b []string) bool {
 }
 
 // withChanges is a copy of the object as the changes leave it.
-func withChanges(object *unstructured.Unstructured, changes []change) (*unstructured.Unstructured, error) {
+func withChanges(object *unstructured.Unstructured, changes []delta) (*unstructured.Unstructured, error) {
 	changed := object.DeepCopy()
 	for _, c := range changes {
 		if err := putAt(changed.Object, c.Path, c.Is); err != nil {
@@ -154,11 +154,11 @@ func (edited) Inject(ctx context.Context, call chaos.Call) error {
 }
 
 func (c *cluster) edit(ctx context.Context, record jenner.FaultRecord, kept altered) error {
-	return c.change(ctx, kept.Place, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		if object.GetUID() != kept.Place.UID {
-			return nil, jenner.Permanent(fmt.Errorf("%s is another one than at the checkpoint", kept.Place), "inject it anew")
+	return c.change(ctx, kept.Spot, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		if object.GetUID() != kept.Spot.UID {
+			return nil, jenner.Permanent(fmt.Errorf("%s is another one than at the checkpoint", kept.Spot), "inject it anew")
 		}
-		if _, has, err := markOf(object, record.ID); has || err != nil {
+		if _, has, err := markBy(object, record.ID); has || err != nil {
 			return nil, err
 		}
 		for _, want := range kept.Changes {
@@ -167,13 +167,13 @@ func (c *cluster) edit(ctx context.Context, record jenner.FaultRecord, kept alte
 				return nil, err
 			}
 			if string(now) != string(want.Was) {
-				return nil, jenner.Permanent(fmt.Errorf("%s: somebody changed %s meanwhile, from %s to %s", kept.Place,
+				return nil, jenner.Permanent(fmt.Errorf("%s: somebody changed %s meanwhile, from %s to %s", kept.Spot,
 					strings.Join(want.Path, "."), shown(want.Was), shown(now)), "inject it anew")
 			}
 		}
 		changed, err := withChanges(object, kept.Changes)
 		if err == nil {
-			err = marking(record, kept.Place.UID, kept.Changes).put(changed)
+			err = marking(record, kept.Spot.UID, kept.Changes).put(changed)
 		}
 		return changed, err
 	})
@@ -186,14 +186,14 @@ func (edited) Renew(ctx context.Context, call chaos.Call) error {
 		return err
 	}
 	return onTarget(ctx, call.Record.Target, func(ctx context.Context, _ *Target, c *cluster) error {
-		return c.renew(ctx, kept.Place, call.Record)
+		return c.renew(ctx, kept.Spot, call.Record)
 	})
 }
 
 // renew makes the mark of a fault last until the record's end. Where the mark is gone, so is the fault.
-func (c *cluster) renew(ctx context.Context, at place, record jenner.FaultRecord) error {
+func (c *cluster) renew(ctx context.Context, at spot, record jenner.FaultRecord) error {
 	err := c.change(ctx, at, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		m, has, err := markOf(object, record.ID)
+		m, has, err := markBy(object, record.ID)
 		if err != nil || !has {
 			return nil, err
 		}
@@ -221,15 +221,15 @@ func (edited) Armed(ctx context.Context, call chaos.Call) (armed bool, err error
 }
 
 func (c *cluster) holds(ctx context.Context, id string, kept altered) (bool, error) {
-	object, err := c.get(ctx, kept.Place)
+	object, err := c.get(ctx, kept.Spot)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, told(err, "reading "+kept.Place.String())
+		return false, told(err, "reading "+kept.Spot.String())
 	}
-	_, has, err := markOf(object, id)
-	if err != nil || !has || object.GetUID() != kept.Place.UID {
+	_, has, err := markBy(object, id)
+	if err != nil || !has || object.GetUID() != kept.Spot.UID {
 		return false, err
 	}
 	for _, c := range kept.Changes {
@@ -248,7 +248,7 @@ func (edited) Undo(ctx context.Context, call chaos.Call) error {
 		return err
 	}
 	return onTarget(ctx, call.Record.Target, func(ctx context.Context, _ *Target, c *cluster) error {
-		_, err := c.restore(ctx, kept.Place, call.Record.ID)
+		_, err := c.restore(ctx, kept.Spot, call.Record.ID)
 		return err
 	})
 }
@@ -267,20 +267,20 @@ func (edited) Fingerprint(ctx context.Context, call chaos.Call) (print string, e
 }
 
 func (c *cluster) fingerprint(ctx context.Context, id string, kept altered) (string, error) {
-	object, err := c.get(ctx, kept.Place)
+	object, err := c.get(ctx, kept.Spot)
 	if apierrors.IsNotFound(err) {
 		return "absent", nil
 	}
 	if err != nil {
-		return "", told(err, "reading "+kept.Place.String())
+		return "", told(err, "reading "+kept.Spot.String())
 	}
-	now := make([]change, 0, len(kept.Changes))
+	now := make([]delta, 0, len(kept.Changes))
 	for _, c := range kept.Changes {
 		value, err := valueAt(object.Object, c.Path)
 		if err != nil {
 			return "", err
 		}
-		now = append(now, change{Path: c.Path, Was: value})
+		now = append(now, delta{Path: c.Path, Was: value})
 	}
 	print := hashBefore(now)
 	if _, has := object.GetAnnotations()[markKey(id)]; has {

@@ -28,7 +28,7 @@ type FaultBadImage struct {
 
 // Checkpoint keeps the image. It refuses a container that is not there and a workload with more pods than the cap.
 func (f *FaultBadImage) Checkpoint(ctx context.Context, call chaos.Call) (json.RawMessage, error) {
-	return planned(ctx, call, f.MaxPods, func(t *Target, w workload) ([]change, error) {
+	return altering(ctx, call, f.MaxPods, func(t *Target, w workload) ([]delta, error) {
 		container, err := f.container(w)
 		if err != nil {
 			return nil, err

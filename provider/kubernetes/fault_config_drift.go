@@ -56,7 +56,7 @@ func (f *FaultConfigDrift) Checkpoint(ctx context.Context, call chaos.Call) (raw
 	err = onTarget(ctx, call.Record.Target, func(ctx context.Context, t *Target, c *cluster) error {
 		object, err := c.CoreV1().ConfigMaps(t.Namespace).Get(ctx, t.Object, metav1.GetOptions{})
 		if err != nil {
-			return told(err, "reading "+t.place().String())
+			return told(err, "reading "+t.spot().String())
 		}
 		was, has := object.Data[f.Key]
 		if !has {
@@ -73,7 +73,7 @@ func (f *FaultConfigDrift) Checkpoint(ctx context.Context, call chaos.Call) (raw
 		if err != nil {
 			return err
 		}
-		kept, err := c.alter(ctx, call, t.place(), drifted)
+		kept, err := c.alter(ctx, call, t.spot(), drifted)
 		raw = jenner.Raw(kept)
 		return err
 	})
@@ -93,7 +93,7 @@ func (f *FaultConfigDrift) changed(was string) (string, error) {
 // Bite sees whether the hash of the key is the one that the fault leaves.
 func (f *FaultConfigDrift) Bite(ctx context.Context, call chaos.Call) (chaos.Witness, error) {
 	return bitten(ctx, call, func(_ context.Context, _ *Target, _ *cluster, kept altered) (string, error) {
-		return fmt.Sprintf("%s: the hash of key %s went from %s to %s", kept.Place, f.Key, brief(hashed(kept.Changes[0].Was)),
+		return fmt.Sprintf("%s: the hash of key %s went from %s to %s", kept.Spot, f.Key, brief(hashed(kept.Changes[0].Was)),
 			brief(hashed(kept.Changes[0].Is))), nil
 	})
 }

@@ -54,7 +54,7 @@ func (c *cluster) cordoning(ctx context.Context, t *Target, call chaos.Call, spa
 	if err != nil {
 		return altered{}, err
 	}
-	return c.alter(ctx, call, t.place(), closed)
+	return c.alter(ctx, call, t.spot(), closed)
 }
 
 // spares refuses where fewer other nodes could take pods than must be left.

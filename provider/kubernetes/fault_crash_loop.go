@@ -51,7 +51,7 @@ func (f *FaultCrashLoop) Validate() error {
 
 // Checkpoint keeps what is changed. It refuses a container that is not there and a workload with more pods than the cap.
 func (f *FaultCrashLoop) Checkpoint(ctx context.Context, call chaos.Call) (json.RawMessage, error) {
-	return planned(ctx, call, f.MaxPods, func(t *Target, w workload) ([]change, error) {
+	return altering(ctx, call, f.MaxPods, func(t *Target, w workload) ([]delta, error) {
 		container, err := f.container(w)
 		if err != nil {
 			return nil, err
@@ -64,7 +64,7 @@ func (f *FaultCrashLoop) Checkpoint(ctx context.Context, call chaos.Call) (json.
 	})
 }
 
-func (f *FaultCrashLoop) settings(container []string) (changes []change, err error) {
+func (f *FaultCrashLoop) settings(container []string) (changes []delta, err error) {
 	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
 		variable, err := setting(corev1.EnvVar{Name: name, Value: f.Env[name]}, append(slices.Clone(container), "env", "name="+name)...)
 		if err != nil {
@@ -80,7 +80,7 @@ func (f *FaultCrashLoop) settings(container []string) (changes []change, err err
 		command = []string{noProgram}
 	}
 	program, err := setting(command, append(slices.Clone(container), "command")...)
-	return []change{program}, err
+	return []delta{program}, err
 }
 
 // Bite sees whether a container of the new kind has ended, or could not be started.

@@ -40,7 +40,7 @@ func (f *FaultEvict) Inject(ctx context.Context, call chaos.Call) error {
 }
 
 func (c *cluster) evict(ctx context.Context, v victim, grace jenner.Duration, dryRun ...string) error {
-	options := ending(v.UID, grace, dryRun...)
+	options := deletion(v.UID, grace, dryRun...)
 	if grace == 0 {
 		options.GracePeriodSeconds = nil
 	}

@@ -39,11 +39,11 @@ func (f *FaultKill) Inject(ctx context.Context, call chaos.Call) error {
 }
 
 func (f *FaultKill) delete(ctx context.Context, c *cluster, v victim, dryRun ...string) error {
-	return c.CoreV1().Pods(v.Namespace).Delete(ctx, v.Name, *ending(v.UID, f.Grace, dryRun...))
+	return c.CoreV1().Pods(v.Namespace).Delete(ctx, v.Name, *deletion(v.UID, f.Grace, dryRun...))
 }
 
-// ending is how a pod of that identity, and no other of its name, is to be deleted.
-func ending(uid types.UID, grace jenner.Duration, dryRun ...string) *metav1.DeleteOptions {
+// deletion is how a pod of that identity, and no other of its name, is to be deleted.
+func deletion(uid types.UID, grace jenner.Duration, dryRun ...string) *metav1.DeleteOptions {
 	seconds := int64(grace.Std().Seconds())
 	return &metav1.DeleteOptions{GracePeriodSeconds: &seconds, Preconditions: &metav1.Preconditions{UID: &uid}, DryRun: dryRun}
 }

@@ -27,14 +27,14 @@ func (f *FaultScaleToZero) Validate() error { return (&Victims{MaxPods: f.MaxPod
 
 // Checkpoint keeps how many pods are wanted. It refuses a workload that wants none already, or more than the cap.
 func (f *FaultScaleToZero) Checkpoint(ctx context.Context, call chaos.Call) (raw json.RawMessage, err error) {
-	return planned(ctx, call, f.MaxPods, func(*Target, workload) ([]change, error) {
+	return altering(ctx, call, f.MaxPods, func(*Target, workload) ([]delta, error) {
 		none, err := setting(0, "spec", "replicas")
-		return []change{none}, err
+		return []delta{none}, err
 	})
 }
 
-// planned is the checkpoint of a fault that changes a workload, all of whose pods it may cost.
-func planned(ctx context.Context, call chaos.Call, maxPods int, settings func(*Target, workload) ([]change, error)) (raw json.RawMessage, err error) {
+// altering is the checkpoint of a fault that changes a workload, all of whose pods it may cost.
+func altering(ctx context.Context, call chaos.Call, maxPods int, settings func(*Target, workload) ([]delta, error)) (raw json.RawMessage, err error) {
 	err = onTarget(ctx, call.Record.Target, func(ctx context.Context, t *Target, c *cluster) error {
 		w, err := c.workload(ctx, t)
 		if err != nil {
@@ -47,7 +47,7 @@ func planned(ctx context.Context, call chaos.Call, maxPods int, settings func(*T
 		if err != nil {
 			return jenner.Permanent(fmt.Errorf("%s: %w", t.ref, err), "")
 		}
-		kept, err := c.alter(ctx, call, t.place(), wanted...)
+		kept, err := c.alter(ctx, call, t.spot(), wanted...)
 		raw = jenner.Raw(kept)
 		return err
 	})
@@ -76,7 +76,7 @@ func bitten(ctx context.Context, call chaos.Call, see func(context.Context, *Tar
 	if err != nil {
 		return chaos.Witness{}, err
 	}
-	witness := chaos.Witness{Saw: kept.Place.String() + " is as it was"}
+	witness := chaos.Witness{Saw: kept.Spot.String() + " is as it was"}
 	err = onTarget(ctx, call.Record.Target, func(ctx context.Context, t *Target, c *cluster) error {
 		holds, err := c.holds(ctx, call.Record.ID, kept)
 		if err != nil || !holds {

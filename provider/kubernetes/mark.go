@@ -40,12 +40,12 @@ type mark struct {
 	At      time.Time `json:"at"`                // when it was injected
 	Until   time.Time `json:"until"`             // its lease; later, whoever finds it takes it back
 	Created bool      `json:"created,omitempty"` // the object itself is the fault's, and is deleted
-	Changes []change  `json:"changes,omitempty"`
+	Changes []delta   `json:"changes,omitempty"`
 	Hash    string    `json:"hash"` // SHA-256 of what the changes were before, as hashBefore has it
 }
 
 // marking is the mark of a record on an object.
-func marking(record jenner.FaultRecord, uid types.UID, changes []change) mark {
+func marking(record jenner.FaultRecord, uid types.UID, changes []delta) mark {
 	return mark{Fault: record.Fault, ID: record.ID, By: whose(record), UID: uid, At: record.InjectedAt.UTC(), Until: record.Until.UTC(),
 		Changes: changes, Hash: hashBefore(changes)}
 }
@@ -107,8 +107,8 @@ func (m mark) check(key string) error {
 	return nil
 }
 
-// marks are the marks that an object bears, the newest first, and what is wrong with those that cannot be read.
-func marks(object metav1.Object) ([]mark, error) {
+// marksOf are the marks that an object bears, the newest first, and what is wrong with those that cannot be read.
+func marksOf(object metav1.Object) ([]mark, error) {
 	var found []mark
 	var wrong []error
 	annotations := object.GetAnnotations()
@@ -127,8 +127,8 @@ func marks(object metav1.Object) ([]mark, error) {
 	return found, errors.Join(wrong...)
 }
 
-// markOf is the mark of one fault on an object.
-func markOf(object metav1.Object, id string) (mark, bool, error) {
+// markBy is the mark of one fault on an object.
+func markBy(object metav1.Object, id string) (mark, bool, error) {
 	key := markKey(id)
 	text, has := object.GetAnnotations()[key]
 	if !has {
@@ -178,7 +178,7 @@ func marked(annotations map[string]string) bool {
 }
 
 // hashBefore is the SHA-256 of what fields were before, in hex: of their paths and values as JSON, one a line.
-func hashBefore(changes []change) string {
+func hashBefore(changes []delta) string {
 	var text bytes.Buffer
 	for _, c := range changes {
 		text.Write(jenner.Raw(c.Path))

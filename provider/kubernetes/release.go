@@ -42,7 +42,7 @@ func pathOf(container string) []string {
 }
 
 // with adds to the changes what lets them come at once.
-func (r *Release) with(t *Target, changes ...change) ([]change, error) {
+func (r *Release) with(t *Target, changes ...delta) ([]delta, error) {
 	if !r.AtOnce {
 		return changes, nil
 	}

@@ -25,10 +25,10 @@ type restored struct {
 
 // restore takes a fault back by the mark on its object, and proves by the hash that what was before is there again.
 // Undoing twice is as undoing once.
-func (c *cluster) restore(ctx context.Context, at place, id string) (restored, error) {
+func (c *cluster) restore(ctx context.Context, at spot, id string) (restored, error) {
 	done := restored{Nothing: true}
 	err := c.change(ctx, at, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		m, has, err := markOf(object, id)
+		m, has, err := markBy(object, id)
 		if err != nil || !has {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (c *cluster) restore(ctx context.Context, at place, id string) (restored, e
 }
 
 // putBack restores the fields that are as the fault left them, the last change first, and names the others.
-func putBack(object map[string]any, changes []change) (kept []string, err error) {
+func putBack(object map[string]any, changes []delta) (kept []string, err error) {
 	for _, c := range slices.Backward(changes) {
 		now, err := valueAt(object, c.Path)
 		if err != nil {
@@ -76,7 +76,7 @@ func putBack(object map[string]any, changes []change) (kept []string, err error)
 }
 
 // proveRestored compares the hash of what is there now with the mark's, where nobody else has changed anything.
-func (c *cluster) proveRestored(ctx context.Context, at place, done restored) error {
+func (c *cluster) proveRestored(ctx context.Context, at spot, done restored) error {
 	if len(done.Kept) > 0 || len(done.Mark.Changes) == 0 {
 		return nil
 	}
@@ -90,13 +90,13 @@ func (c *cluster) proveRestored(ctx context.Context, at place, done restored) er
 	if object.GetUID() != done.Mark.UID {
 		return nil
 	}
-	now := make([]change, 0, len(done.Mark.Changes))
+	now := make([]delta, 0, len(done.Mark.Changes))
 	for _, c := range done.Mark.Changes {
 		value, err := valueAt(object.Object, c.Path)
 		if err != nil {
 			return err
 		}
-		now = append(now, change{Path: c.Path, Was: value})
+		now = append(now, delta{Path: c.Path, Was: value})
 	}
 	if got := hashBefore(now); got != done.Mark.Hash {
 		return jenner.Retryable(fmt.Errorf("%s has hash %s after the undo, and had %s before the fault", at, brief(got), brief(done.Mark.Hash)),
@@ -106,7 +106,7 @@ func (c *cluster) proveRestored(ctx context.Context, at place, done restored) er
 }
 
 // permitted are the fields that an undo may write. An annotation is no more than somebody's word.
-func permitted(at place, changes []change) error {
+func permitted(at spot, changes []delta) error {
 	for _, c := range changes {
 		if !slices.ContainsFunc(undoable[at.Resource], func(pattern []string) bool { return fits(pattern, c.Path) }) {
 			return fmt.Errorf("no fault of Jenner changes %s", strings.Join(c.Path, "."))
@@ -147,7 +147,7 @@ func fits(pattern, path []string) bool {
 }
 
 // disown takes away what the server noted of who owns the fields that the fault wrote.
-func (c *cluster) disown(ctx context.Context, at place) error {
+func (c *cluster) disown(ctx context.Context, at spot) error {
 	err := c.change(ctx, at, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		owners := object.GetManagedFields()
 		ours := func(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == faultManager }
@@ -166,8 +166,8 @@ func (c *cluster) disown(ctx context.Context, at place) error {
 
 // forgetCopies takes the annotation off the replica sets of a deployment, to which Kubernetes copies it: a rollout back to
 // one of them would bring it back.
-func (c *cluster) forgetCopies(ctx context.Context, at place, id string) error {
-	if at.Resource != resources[kindDeployment].Resource {
+func (c *cluster) forgetCopies(ctx context.Context, at spot, id string) error {
+	if at.Resource != spotResources[kindDeployment].Resource {
 		return nil
 	}
 	sets, err := c.AppsV1().ReplicaSets(at.Namespace).List(ctx, metav1.ListOptions{})
@@ -179,7 +179,7 @@ func (c *cluster) forgetCopies(ctx context.Context, at place, id string) error {
 		if _, has := set.Annotations[markKey(id)]; !has || owner == nil || owner.Kind != "Deployment" || owner.Name != at.Name {
 			continue
 		}
-		copied := place{Group: at.Group, Version: at.Version, Resource: "replicasets", Namespace: at.Namespace, Name: set.Name}
+		copied := spot{Group: at.Group, Version: at.Version, Resource: "replicasets", Namespace: at.Namespace, Name: set.Name}
 		one := c.change(ctx, copied, func(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 			without := object.DeepCopy()
 			unmark(without, id)

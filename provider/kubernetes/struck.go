@@ -36,8 +36,8 @@ func (c *cluster) aim(ctx context.Context, t *Target, v Victims, record jenner.F
 		return hit{}, err
 	}
 	aimed := hit{Crews: crews}
-	for _, pod := range pods {
-		aimed.Victims = append(aimed.Victims, victim{pod.Namespace, pod.Name, pod.UID, pod.Spec.NodeName})
+	for i := range pods {
+		aimed.Victims = append(aimed.Victims, victimOf(&pods[i]))
 	}
 	return aimed, nil
 }

@@ -58,6 +58,10 @@ type victim struct {
 	Node      string    `json:"node,omitempty"`
 }
 
+func victimOf(pod *corev1.Pod) victim {
+	return victim{pod.Namespace, pod.Name, pod.UID, pod.Spec.NodeName}
+}
+
 func (v victim) String() string { return v.Namespace + "/" + v.Name }
 
 // named are victims in words.

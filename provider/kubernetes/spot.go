@@ -19,8 +19,8 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
-// place says which object of a cluster is meant.
-type place struct {
+// spot says which object of a cluster is meant.
+type spot struct {
 	Group     string    `json:"group,omitempty"`
 	Version   string    `json:"version"`
 	Resource  string    `json:"resource"` // in the plural: deployments
@@ -29,8 +29,8 @@ type place struct {
 	UID       types.UID `json:"uid,omitempty"` // of the very object that was found; another one of that name is none of a fault's business
 }
 
-// resources are the resources that faults change or make objects of.
-var resources = map[string]schema.GroupVersionResource{
+// spotResources are the resources that faults change or make objects of.
+var spotResources = map[string]schema.GroupVersionResource{
 	kindDeployment:  {Group: "apps", Version: "v1", Resource: "deployments"},
 	kindStatefulSet: {Group: "apps", Version: "v1", Resource: "statefulsets"},
 	kindDaemonSet:   {Group: "apps", Version: "v1", Resource: "daemonsets"},
@@ -44,37 +44,37 @@ var resources = map[string]schema.GroupVersionResource{
 const kindPolicy = "networkpolicy"
 
 // placeOf is the place of an object of a kind.
-func placeOf(kind, namespace, name string) place {
-	resource := resources[kind]
+func spotOf(kind, namespace, name string) spot {
+	resource := spotResources[kind]
 	if kind == kindNode {
 		namespace = ""
 	}
-	return place{Group: resource.Group, Version: resource.Version, Resource: resource.Resource, Namespace: namespace, Name: name}
+	return spot{Group: resource.Group, Version: resource.Version, Resource: resource.Resource, Namespace: namespace, Name: name}
 }
 
-// place is where a target's object is.
-func (t *Target) place() place { return placeOf(t.ref.Kind, t.Namespace, t.Object) }
+// spot is where a target's object is.
+func (t *Target) spot() spot { return spotOf(t.ref.Kind, t.Namespace, t.Object) }
 
 // String is deployments shop/checkout, and nodes node2.
-func (p place) String() string {
+func (p spot) String() string {
 	if p.Namespace == "" {
 		return p.Resource + " " + p.Name
 	}
 	return p.Resource + " " + p.Namespace + "/" + p.Name
 }
 
-func (p place) resource() schema.GroupVersionResource {
+func (p spot) resource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: p.Group, Version: p.Version, Resource: p.Resource}
 }
 
-func (c *cluster) in(p place) dynamic.ResourceInterface {
+func (c *cluster) in(p spot) dynamic.ResourceInterface {
 	if p.Namespace == "" {
 		return c.dynamic.Resource(p.resource())
 	}
 	return c.dynamic.Resource(p.resource()).Namespace(p.Namespace)
 }
 
-func (c *cluster) get(ctx context.Context, at place) (*unstructured.Unstructured, error) {
+func (c *cluster) get(ctx context.Context, at spot) (*unstructured.Unstructured, error) {
 	return c.in(at).Get(ctx, at.Name, metav1.GetOptions{})
 }
 
@@ -82,7 +82,7 @@ func (c *cluster) get(ctx context.Context, at place) (*unstructured.Unstructured
 const faultManager = "jenner-fault"
 
 // write sends what differs between two states of an object, which is refused where the object changed meanwhile.
-func (c *cluster) write(ctx context.Context, at place, before, after *unstructured.Unstructured, dryRun ...string) (*unstructured.Unstructured, error) {
+func (c *cluster) write(ctx context.Context, at spot, before, after *unstructured.Unstructured, dryRun ...string) (*unstructured.Unstructured, error) {
 	patch, err := difference(before, after)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ var meanwhile = wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 
 
 // change reads an object and changes it as to says, which gives nil where nothing is to be done. Where the object changed in
 // between, both are done again. An object that is not there is NotFound.
-func (c *cluster) change(ctx context.Context, at place, to func(*unstructured.Unstructured) (*unstructured.Unstructured, error)) error {
+func (c *cluster) change(ctx context.Context, at spot, to func(*unstructured.Unstructured) (*unstructured.Unstructured, error)) error {
 	err := retry.RetryOnConflict(meanwhile, func() error {
 		object, err := c.get(ctx, at)
 		if err != nil {

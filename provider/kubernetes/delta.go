@@ -10,8 +10,8 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// change is one field of an object that a fault changes.
-type change struct {
+// delta is one field of an object that a fault changes.
+type delta struct {
 	// Path are the names from the object down to the field. An element of a list is meant by one of its own fields, as
 	// in containers, name=web: where it stands in the list is nobody's promise.
 	Path []string        `json:"path"`
@@ -20,13 +20,13 @@ type change struct {
 }
 
 // setting is a change as a fault wants it; what was there before is found out.
-func setting(value any, path ...string) (change, error) {
+func setting(value any, path ...string) (delta, error) {
 	raw, err := json.Marshal(value)
-	return change{Path: path, Is: raw}, err
+	return delta{Path: path, Is: raw}, err
 }
 
 // String is the change in words.
-func (c change) String() string {
+func (c delta) String() string {
 	return fmt.Sprintf("%s: %s → %s", strings.Join(c.Path, "."), shown(c.Was), shown(c.Is))
 }
 
@@ -63,7 +63,7 @@ func putAt(object map[string]any, path []string, raw json.RawMessage) error {
 			return fmt.Errorf("%s: %w", strings.Join(path, "."), err)
 		}
 	}
-	changed, err := placed(object, path, value, len(raw) > 0)
+	changed, err := putIn(object, path, value, len(raw) > 0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(path, "."), err)
 	}
@@ -102,34 +102,34 @@ func find(value any, path []string) (any, bool, error) {
 }
 
 // placed gives the node with the value put at the path, or taken away from there. Maps are changed in place.
-func placed(node any, path []string, value any, has bool) (any, error) {
+func putIn(node any, path []string, value any, has bool) (any, error) {
 	if len(path) == 0 {
 		return value, nil
 	}
 	switch node := node.(type) {
 	case map[string]any:
-		return node, placedInMap(node, path, value, has)
+		return node, putInMap(node, path, value, has)
 	case []any:
-		return placedInList(node, path, value, has)
+		return putInList(node, path, value, has)
 	case nil:
 		if !has {
 			return nil, nil
 		}
 		if strings.Contains(path[0], "=") {
-			return placed([]any{}, path, value, has)
+			return putIn([]any{}, path, value, has)
 		}
-		return placed(map[string]any{}, path, value, has)
+		return putIn(map[string]any{}, path, value, has)
 	}
 	return nil, fmt.Errorf("there is a single value where %s is to be", path[0])
 }
 
-func placedInMap(node map[string]any, path []string, value any, has bool) error {
+func putInMap(node map[string]any, path []string, value any, has bool) error {
 	below, there := node[path[0]]
 	if !has && (len(path) == 1 || !there) {
 		delete(node, path[0])
 		return nil
 	}
-	next, err := placed(below, path[1:], value, has)
+	next, err := putIn(below, path[1:], value, has)
 	if err == nil {
 		node[path[0]] = next
 		if list, is := next.([]any); is && len(list) == 0 && !has {
@@ -139,7 +139,7 @@ func placedInMap(node map[string]any, path []string, value any, has bool) error 
 	return err
 }
 
-func placedInList(list []any, path []string, value any, has bool) (any, error) {
+func putInList(list []any, path []string, value any, has bool) (any, error) {
 	at, err := elementOf(list, path[0])
 	switch {
 	case err != nil:
@@ -153,7 +153,7 @@ func placedInList(list []any, path []string, value any, has bool) (any, error) {
 	case len(path) == 1 && !has:
 		return slices.Delete(list, at, at+1), nil
 	}
-	next, err := placed(list[at], path[1:], value, has)
+	next, err := putIn(list[at], path[1:], value, has)
 	if err == nil {
 		list[at] = next
 	}

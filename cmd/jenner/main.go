@@ -128,7 +128,7 @@ Start here:
 		whyCommand(set), approveCommand(set), rejectCommand(set), stopCommand(set), pauseCommand(set), resumeCommand(set),
 		undoCommand(set), maturityCommand(set), coverageCommand(set), gamedayCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(), versionCommand(),
 		referenceCommand(),
-		proxyCommand(), reaperCommand(set), holdCommand(set))
+		proxyCommand(), reaperCommand(set), holdCommand(set), insideCommand())
 	return root
 }
 

@@ -37,8 +37,8 @@ const retryOf = "jenner.dev/retry-of"
 // manual is the annotation by which a CronJob knows that a Job was not made on schedule.
 const manual = "cronjob.kubernetes.io/instantiate"
 
-// retry is the checkpoint.
-type retry struct {
+// retriedJob is the checkpoint.
+type retriedJob struct {
 	Of  types.UID `json:"of"`
 	New string    `json:"new"` // its name
 }
@@ -104,7 +104,7 @@ func (r *RetryJob) Checkpoint(ctx context.Context, call act.Call) (json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	return jenner.Raw(retry{job.UID, nameFor(t.Object+"-"+r.Suffix, call.Key)}), nil
+	return jenner.Raw(retriedJob{job.UID, nameFor(t.Object+"-"+r.Suffix, call.Key)}), nil
 }
 
 // made finds the new Job, or nil where there is none.
@@ -115,7 +115,7 @@ func (r *RetryJob) made(ctx context.Context, call act.Call) (*Target, *cluster, 
 	}
 	name := nameFor(t.Object+"-"+r.Suffix, call.Key)
 	if len(call.Checkpoint) > 0 {
-		kept, err := keptIn[retry](call.Checkpoint)
+		kept, err := keptIn[retriedJob](call.Checkpoint)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -161,7 +161,7 @@ func (r *RetryJob) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	}
 	patience, cancel := context.WithTimeoutCause(ctx, r.Wait.Std(), fmt.Errorf("not within %s", r.Wait))
 	defer cancel()
-	if err := c.awaitJob(patience, t.Namespace, result.Output.(retry).New, call.Host.Progress); err != nil {
+	if err := c.awaitJob(patience, t.Namespace, result.Output.(retriedJob).New, call.Host.Progress); err != nil {
 		return result, jenner.Permanent(err, "")
 	}
 	result.Summary += ", and it succeeded"
@@ -174,7 +174,7 @@ func (r *RetryJob) DryRun(ctx context.Context, call act.Call) (act.Result, error
 }
 
 func (r *RetryJob) create(ctx context.Context, call act.Call, dry bool) (act.Result, error) {
-	kept, err := keptIn[retry](call.Checkpoint)
+	kept, err := keptIn[retriedJob](call.Checkpoint)
 	if err != nil {
 		return act.Result{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -154,16 +153,6 @@ func (on *site) healthySince(ctx context.Context, r rollout, one revision) (time
 		return time.Time{}, fmt.Errorf("%w: it has no pods", errNotSeen)
 	}
 	return since, nil
-}
-
-func readySince(pod *corev1.Pod) time.Time {
-	since := pod.CreationTimestamp.Time
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			since = condition.LastTransitionTime.Time
-		}
-	}
-	return since
 }
 
 // lastVerified is the newest revision, other than the present one, that is known to have been healthy: by its mark, or

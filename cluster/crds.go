@@ -57,7 +57,7 @@ func documentStatus() apiextensions.JSONSchemaProps {
 	problems, warnings := texts, texts
 	problems.Description = "What is wrong with the spec, as `jenner check` says it."
 	warnings.Description = "What is allowed and yet looks like a mistake."
-	spec := anything("The spec that is in force.")
+	spec := anything("Its spec.")
 	spec.Type = "object"
 	condition := apiextensions.JSONSchemaProps{Type: "object", Required: []string{"type", "status"}, Properties: map[string]apiextensions.JSONSchemaProps{
 		"type": text, "status": text, "reason": text, "message": text, "observedGeneration": number,
@@ -66,7 +66,7 @@ func documentStatus() apiextensions.JSONSchemaProps {
 	return apiextensions.JSONSchemaProps{Type: "object", Description: "What Jenner says of it.", Properties: map[string]apiextensions.JSONSchemaProps{
 		"observedGeneration": number, "problems": problems, "warnings": warnings,
 		"conditions": {Type: "array", Items: &apiextensions.JSONSchemaPropsOrArray{Schema: &condition}, XListType: &byType, XListMapKeys: []string{"type"}},
-		"inForce": {Type: "object", Description: "The version that Jenner goes by, so that a mistake in a later one does not take it away.",
+		"lastValid": {Type: "object", Description: "The last version without a mistake, which stays in force while there is one in the spec.",
 			Properties: map[string]apiextensions.JSONSchemaProps{"generation": number, "spec": spec}},
 	}}
 }

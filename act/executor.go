@@ -33,6 +33,9 @@ type Executor struct {
 	Now     func() time.Time
 	// Held tells whether acting on a service is forbidden at this moment. It is asked before each effect.
 	Held func(service string) (jenner.Hold, bool)
+	// Fence, where it is set, says why this process may change nothing at all at this moment, not even take something back:
+	// another one may act in its place.
+	Fence func() error
 	// DryRun makes every effect a sentence that says what would happen. It can be set, never unset.
 	DryRun bool
 	// Expiry is how long an intent may wait to be carried out; 2m where not said.
@@ -186,7 +189,21 @@ func undoOf(order Order) string {
 	return ""
 }
 
+// fenced is an error while another process may act.
+func (e *Executor) fenced() error {
+	if e.Fence == nil {
+		return nil
+	}
+	if err := e.Fence(); err != nil {
+		return jenner.Retryable(fmt.Errorf("%w: %w", ErrHeld, err), "")
+	}
+	return nil
+}
+
 func (e *Executor) held(order Order) error {
+	if err := e.fenced(); err != nil {
+		return err
+	}
 	if order.Undoing {
 		return nil
 	}
@@ -244,11 +261,11 @@ func (e *Executor) carryOut(ctx context.Context, order Order, intent jenner.Inte
 	defer cancel(nil)
 	if !order.Undoing {
 		defer e.track(order, cancel)()
-		// A hold that came between the first look and the tracking is seen here; a later one cancels the flight.
-		if err := e.held(order); err != nil {
-			e.touch(intent.Key, false)
-			return intent, err
-		}
+	}
+	// A hold that came between the first look and the tracking is seen here; a later one cancels the flight.
+	if err := e.held(order); err != nil {
+		e.touch(intent.Key, false)
+		return intent, err
 	}
 	e.touch(intent.Key, true)
 	result, err := order.Action.Do(during, order.Call)
@@ -427,6 +444,9 @@ func (e *Executor) Undo(ctx context.Context, order Order, done jenner.Intent) (U
 		Action: order.Name, Service: done.Service, Target: done.Target, Params: done.Params, Checkpoint: done.Checkpoint,
 		At: now, Expires: now.Add(24 * time.Hour), State: jenner.IntentIntended, Undo: "this is an undo"})
 	if err != nil {
+		return Undone{}, err
+	}
+	if err := e.fenced(); err != nil {
 		return Undone{}, err
 	}
 	result, err := undoer.Undo(ctx, order.Call)

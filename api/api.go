@@ -1,17 +1,40 @@
-// Package api is Jenner's own HTTP interface: its metrics and whether it is well.
+// Package api is Jenner's own HTTP interface: its metrics, whether it lives, and whether it is ready.
 //
 // It is for looking from outside. It is not for observed services, and nothing can be changed through it.
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
-// Handler serves /metrics and /healthz.
-func Handler(metrics http.Handler) http.Handler {
+// Check is one thing that must be so for Jenner to be ready.
+type Check struct {
+	Name string // store, telemetry …
+	OK   bool
+	Saw  string // what was seen, for people
+}
+
+// Handler serves /metrics, /healthz and /readyz. Alive is whoever answers at all; ready is whoever passes all checks, which
+// are made anew for each question, and each is a line of the answer.
+func Handler(metrics http.Handler, ready func(ctx context.Context) []Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		var answer strings.Builder
+		status := http.StatusOK
+		for _, check := range ready(r.Context()) {
+			mark := "+"
+			if !check.OK {
+				mark, status = "-", http.StatusServiceUnavailable
+			}
+			fmt.Fprintf(&answer, "[%s] %s: %s\n", mark, check.Name, check.Saw)
+		}
+		w.WriteHeader(status)
+		fmt.Fprint(w, answer.String())
+	})
 	return mux
 }

@@ -50,6 +50,12 @@ type Options struct {
 	// Through, where it is set, stands between the lines and the store, for whoever wants to see or to break what they
 	// keep. It must pass on all that it does not break.
 	Through func(store *sqlite.Store) Disk
+	// Objects, where it is set, are documents beside the files, asked for whenever the files are read; OnObjects hears what
+	// became of them. Config may then be empty.
+	Objects   func() []config.Object
+	OnObjects func(standings []config.Standing)
+	// Fence, where it is set, says why this process may change nothing at this moment: another one may act in its place.
+	Fence func() error
 	// OnChange hears of everything that the lines commit. It must not block.
 	OnChange func(change jenner.Change)
 }
@@ -91,6 +97,8 @@ type App struct {
 	calendars   *calendar.Reader
 	budgets     *detect.Budgets
 	reaper      *chaos.Reaper
+	wrote       lastWrite
+	heard       hearing
 	stops       []func() error
 	running     context.Context
 	Address     net.Addr // that Listen came to
@@ -116,8 +124,11 @@ func New(opts Options) (*App, error) {
 	return a, nil
 }
 
-// read loads and checks the files. Warnings are told, mistakes refuse.
+// read loads and checks the files, and the objects. Warnings are told; mistakes in files refuse, those in objects leave them out.
 func (a *App) read() (*jenner.Documents, error) {
+	if a.Objects != nil {
+		return a.readObjects()
+	}
 	loaded, err := config.Load(a.Config...)
 	if err != nil {
 		return nil, err
@@ -142,6 +153,7 @@ func (a *App) build() error {
 		disk = a.Through(a.Store)
 	}
 	a.Holds = NewHolds(a.Data, time.Now)
+	a.Holds.fence = a.Fence
 	var err error
 	a.metrics, err = telemetry.Open(filepath.Join(a.Data, "metrics"), telemetry.Options{Logger: a.Logger})
 	if err != nil {
@@ -156,7 +168,7 @@ func (a *App) build() error {
 	a.engine = detect.New(detect.Options{Telemetry: view, Board: board, Now: time.Now, Triggers: a.trigger,
 		HasData: a.metrics.HasData, Logger: a.Logger, Steady: detect.NewSteady(detect.SteadyOptions{Window: a.Baseline})})
 	a.router = notify.NewRouter(a.bind.notifier, a.Fallback, a.Logger)
-	a.executor = &act.Executor{Journal: disk, Now: time.Now, Held: a.Holds.Held, DryRun: a.DryRun}
+	a.executor = &act.Executor{Journal: disk, Now: time.Now, Held: a.Holds.Held, Fence: a.Fence, DryRun: a.DryRun}
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow

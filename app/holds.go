@@ -33,6 +33,8 @@ type Holds struct {
 	path   string
 	pauses string
 	now    func() time.Time
+	// fence, where it is set, says why this process may do nothing at this moment, whatever the files say.
+	fence func() error
 
 	mu     sync.Mutex
 	held   []jenner.Hold
@@ -45,8 +47,18 @@ func NewHolds(dataDir string, now func() time.Time) *Holds {
 	return &Holds{path: filepath.Join(dataDir, KillSwitchFile), pauses: filepath.Join(dataDir, PausesDir), now: now}
 }
 
-// KillSwitch is the kill switch, if it is on. A file that cannot be read stops as well: when in doubt, nothing is done.
+// KillSwitch is the kill switch, if it is on, or what stops this process as the switch would: a lease that it has lost.
 func (h *Holds) KillSwitch() (jenner.Hold, bool) {
+	if h.fence != nil {
+		if err := h.fence(); err != nil {
+			return jenner.Hold{Scope: jenner.HoldAll, By: "lease", Reason: err.Error(), At: h.now()}, true
+		}
+	}
+	return h.switchFile()
+}
+
+// switchFile is the kill switch on disk. A file that cannot be read stops as well: when in doubt, nothing is done.
+func (h *Holds) switchFile() (jenner.Hold, bool) {
 	raw, err := os.ReadFile(h.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return jenner.Hold{}, false
@@ -64,7 +76,7 @@ func (h *Holds) KillSwitch() (jenner.Hold, bool) {
 
 // Stop puts the kill switch on, synced to disk. An earlier one stays as it is.
 func (h *Holds) Stop(by, reason string) (jenner.Hold, error) {
-	if hold, on := h.KillSwitch(); on {
+	if hold, on := h.switchFile(); on {
 		return hold, nil
 	}
 	hold := jenner.Hold{Scope: jenner.HoldAll, By: by, Reason: reason, At: h.now()}
@@ -78,7 +90,7 @@ func (h *Holds) Stop(by, reason string) (jenner.Hold, error) {
 
 // Resume takes the kill switch away, and gives the hold that was on; false where none was.
 func (h *Holds) Resume() (jenner.Hold, bool, error) {
-	hold, on := h.KillSwitch()
+	hold, on := h.switchFile()
 	if err := os.Remove(h.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return hold, on, fmt.Errorf("cannot take the kill switch away: %w", err)
 	}

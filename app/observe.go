@@ -18,7 +18,7 @@ func (a *App) observe() {
 		kinds = append(kinds, entry.Kinds...)
 	}
 	a.observers = telemetry.NewObservers(entries, func(observer string) telemetry.Sink {
-		return a.engine.Observed(observer, a.changes.Record)
+		return heardSink{a.engine.Observed(observer, a.changes.Record), func() { a.heard.note(observer) }}
 	}, a.Logger)
 	a.World.Changes = a.changes.Of
 	a.World.Observed = func(kind string) bool { return slices.Contains(kinds, kind) }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
-	"github.com/jenner-heal/jenner/api"
 	"github.com/jenner-heal/jenner/learn"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
@@ -166,7 +165,7 @@ func (a *App) serve() error {
 		return fmt.Errorf("cannot serve metrics on %s: %w; choose another address with --listen, or --listen '' for none", a.Listen, err)
 	}
 	a.Address = listener.Addr()
-	server := &http.Server{Handler: api.Handler(a.Metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends at Shutdown
 	a.onStop(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

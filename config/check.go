@@ -88,8 +88,11 @@ func (d document) written(path string) bool {
 }
 
 func (d document) where(path, format string, args []any) Problem {
-	line := d.at.lines.Line(path)
-	return Problem{File: d.at.file, Line: line, Message: fmt.Sprintf(format, args...)}
+	problem := Problem{File: d.at.file, Line: d.at.lines.Line(path), Message: fmt.Sprintf(format, args...)}
+	if problem.Line == 0 {
+		problem.Path = specPath(path)
+	}
+	return problem
 }
 
 // problem and warn name what stands at a JSON pointer.

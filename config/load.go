@@ -35,6 +35,13 @@ type positions struct {
 	source jenner.Source
 }
 
+func (p positions) where() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return fmt.Sprintf("at %s:%d", p.file, p.line)
+}
+
 // Load reads every *.yaml and *.yml file below the folders, and the files that are named themselves. Hidden files and
 // folders are passed over. The error is a Problems with every mistake of form; then nothing is loaded. Mistakes of
 // meaning are found by Check.
@@ -142,18 +149,32 @@ func isEmpty(node *yaml.Node) bool {
 func (l *loader) document(file, dir string, node *yaml.Node) {
 	form, problems := readForm(node)
 	for _, p := range problems {
-		l.problem(file, p.Line, "%s", p.Message)
+		l.mistake(file, p)
 	}
 	if form == nil {
 		l.loaded.broken.all = true
 		return
 	}
-	before, source := *l.loaded.Documents, jenner.Source{File: file, Line: node.Line}
+	l.add(form, dir, jenner.Source{File: file, Line: node.Line}, len(problems) > 0)
+}
+
+// mistake is a problem of form. One without a line is in an object, and its path says where.
+func (l *loader) mistake(file string, p strict.Problem) {
+	problem := Problem{File: file, Line: p.Line, Message: p.Message}
+	if p.Line == 0 {
+		problem.Path = specPath(p.Path)
+	}
+	l.problems = append(l.problems, problem)
+}
+
+// add decodes the fields of one document and adds it. One that is spoilt has mistakes of form already.
+func (l *loader) add(form *form, dir string, source jenner.Source, spoilt bool) {
+	before, file := *l.loaded.Documents, source.File
 	lines, name, mistakes := adders[form.kind](l.loaded.Documents, form.fields, dir, source)
 	for _, p := range mistakes {
-		l.problem(file, p.Line, "%s", p.Message)
+		l.mistake(file, p)
 	}
-	if len(problems)+len(mistakes) > 0 {
+	if spoilt || len(mistakes) > 0 {
 		l.loaded.broken.add(form.kind, name)
 		if form.kind == kindLimits {
 			*l.loaded.Documents = before
@@ -181,6 +202,6 @@ func (l *loader) twice(file string, line int, id place, first positions) {
 			first.file, first.line)
 		return
 	}
-	l.problem(file, line, "there are two documents of kind %s called %q; the other is at %s:%d",
-		id.kind, id.name, first.file, first.line)
+	l.problem(file, line, "there are two documents of kind %s called %q; the other is %s",
+		id.kind, id.name, first.where())
 }

@@ -9,16 +9,19 @@ import (
 
 // Problem is one mistake in the written files, or one thing that looks like one.
 type Problem struct {
-	File    string // as it was found; empty where no file is to blame
+	File    string // as it was found, or the origin of an object; empty where no file is to blame
 	Line    int    // counted from 1; 0 where the whole file is meant
+	Path    string // of an object, which has no lines: spec.steps[2].action
 	Message string
 }
 
-// String is `file:line: message`.
+// String is `file:line: message`, or `origin: path: message` of an object.
 func (p Problem) String() string {
 	switch {
 	case p.File == "":
 		return p.Message
+	case p.Path != "":
+		return p.File + ": " + p.Path + ": " + p.Message
 	case p.Line == 0:
 		return p.File + ": " + p.Message
 	}

@@ -218,8 +218,8 @@ func (m *Metrics) BreakerOpened(runbook string) { m.breakers.WithLabelValues(run
 func (m *Metrics) Refused(guard string) { m.refused.WithLabelValues(guard).Inc() }
 
 // Handler serves the metrics in the formats that Prometheus reads.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+func (m *Metrics) Handler(more ...prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(append(prometheus.Gatherers{m.registry}, more...), promhttp.HandlerOpts{})
 }
 
 // Summary is how things stand now.

@@ -25,15 +25,24 @@ func serveCommand(set *settings) *cobra.Command {
 	var listen string
 	var dryRun bool
 	var baseline time.Duration
+	var kube kubeFlags
 	cmd := &cobra.Command{
 		Use:   "serve DIR...",
 		Short: "Watch what the files in DIR describe, and heal it",
 		Long: `Watches the services that the files in DIR describe and heals them as the policies there allow, until it is stopped.
 
 A changed file, or SIGHUP, reads all files again. SIGUSR1 stops all action, as jenner stop does. Where anything is wrong with them, all are refused, the old ones stay in
-force, and the error names file and line. Ctrl-C stops; an incident that is under way goes on at the next start.`,
-		Example: "  jenner serve /etc/jenner --data /var/lib/jenner",
-		Args:    atLeastOne("folder"),
+force, and the error names file and line. Ctrl-C stops; an incident that is under way goes on at the next start.
+
+With --kube the documents are custom resources of a Kubernetes cluster, beside the files in DIR where there is any: one that is
+wrong is left out and says why in its status, and the others stay in force. Of several Jenners, the one that has the lease acts.`,
+		Example: "  jenner serve /etc/jenner --data /var/lib/jenner\n  jenner serve --kube --data /var/lib/jenner --listen :9797",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if kube.on {
+				return nil
+			}
+			return atLeastOne("folder")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// The heap is small and lives long: half as many collections cost a few megabytes.
 			debug.SetGCPercent(200)
@@ -42,22 +51,29 @@ force, and the error names file and line. Ctrl-C stops; an incident that is unde
 			if err != nil {
 				return err
 			}
-			a, err := app.New(app.Options{Config: args, Data: set.data, Catalog: providers, Logger: logger,
+			opts := app.Options{Config: args, Data: set.data, Catalog: providers, Logger: logger,
 				Fallback: fallback, Listen: listen, Reaper: reaperFor(set.data), Holder: holderFor(set.data), Baseline: baseline, DryRun: dryRun, Schedule: !dryRun,
-				OnChange: func(change jenner.Change) { say(cmd.OutOrStdout(), change) }})
+				OnChange: func(change jenner.Change) { say(cmd.OutOrStdout(), change) }}
+			if kube.on {
+				return kube.serve(cmd.Context(), opts, cmd.OutOrStdout())
+			}
+			a, err := app.New(opts)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), a, args, logger, cmd.OutOrStdout())
+			return serve(cmd.Context(), a, nil, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics and /healthz; none where empty")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "decide and say what would be done, but change nothing")
 	cmd.Flags().DurationVar(&baseline, "baseline", time.Minute, "how long the steady state of a service is learned")
+	kube.add(cmd)
 	return cmd
 }
 
-func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger, out io.Writer) error {
+// serve runs a Jenner until ctx ends. objects has a word in it when documents that are no files have changed.
+func serve(ctx context.Context, a *app.App, objects <-chan struct{}, out io.Writer) error {
+	logger := a.Logger
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
@@ -76,7 +92,7 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 			logger.Error("the files are refused and the old ones stay in force:\n" + err.Error())
 			return
 		}
-		logger.Info("the files were read again", "services", len(a.Docs().Services))
+		logger.Info("the documents were read again", "services", len(a.Docs().Services))
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -87,7 +103,7 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 	changes := make(chan struct{}, 1)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	err := config.Watch(watching, paths, func() {
+	err := config.Watch(watching, a.Config, func() {
 		select {
 		case changes <- struct{}{}:
 		default:
@@ -107,6 +123,8 @@ func serve(ctx context.Context, a *app.App, paths []string, logger *slog.Logger,
 		case <-hangups:
 			reload()
 		case <-changes:
+			reload()
+		case <-objects:
 			reload()
 		}
 	}

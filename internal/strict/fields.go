@@ -2,6 +2,7 @@ package strict
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -58,6 +59,15 @@ func Fields(structure reflect.Type) []Field {
 		})
 	}
 	return fields
+}
+
+// Has tells whether a struct, or what a pointer points to, has a field that people write under that name.
+func Has(structure any, name string) bool {
+	t := reflect.TypeOf(structure)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && slices.Contains(keys(Fields(t)), name)
 }
 
 // keys are the names that may be written.

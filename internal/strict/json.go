@@ -109,18 +109,24 @@ func (d *decoder) writeScalar(out *bytes.Buffer, node *yaml.Node, place at) {
 	}
 }
 
+// JSON reads one JSON value as the YAML node that Node decodes. Its values have no lines: Problem.Path says where they are.
+func JSON(raw []byte) (*yaml.Node, error) {
+	reader := json.NewDecoder(bytes.NewReader(raw))
+	reader.UseNumber()
+	value, err := readJSON(reader, 0)
+	if err == nil {
+		if _, more := reader.Token(); more != io.EOF {
+			err = fmt.Errorf("something follows the value")
+		}
+	}
+	return value, err
+}
+
 // paramsNode turns parameters into a YAML node, so that one decoder serves both.
 func paramsNode(params jenner.Params) (*yaml.Node, *Problem) {
 	node := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		reader := json.NewDecoder(bytes.NewReader(params[name]))
-		reader.UseNumber()
-		value, err := readJSON(reader, 0)
-		if err == nil {
-			if _, more := reader.Token(); more != io.EOF {
-				err = fmt.Errorf("something follows the value")
-			}
-		}
+		value, err := JSON(params[name])
 		if err != nil {
 			return nil, &Problem{Path: "/" + escape(name), Message: fmt.Sprintf("%s is not JSON: %v", name, err)}
 		}

@@ -26,6 +26,7 @@ type Documents struct {
 	Channels    []Channel    `json:"channels"`
 	Teams       []Team       `json:"teams"`
 	Calendars   []Calendar   `json:"calendars"`
+	Mappings    []Mapping    `json:"mappings"`
 	Limits      Limits       `json:"limits"`
 }
 

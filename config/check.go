@@ -55,6 +55,9 @@ func (l *Loaded) check(names Names) *checker {
 	for _, calendar := range c.docs.Calendars {
 		c.calendar(calendar)
 	}
+	for _, mapping := range c.docs.Mappings {
+		c.mapping(mapping)
+	}
 	c.limits(c.docs.Limits)
 	return c
 }

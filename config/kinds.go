@@ -22,6 +22,7 @@ const (
 	kindChannel    = "channel"
 	kindTeam       = "team"
 	kindCalendar   = "calendar"
+	kindMapping    = "mapping"
 	kindLimits     = "limits" // at most one, and without a name
 )
 
@@ -36,6 +37,7 @@ var kindTypes = map[string]reflect.Type{
 	kindChannel:    reflect.TypeFor[jenner.Channel](),
 	kindTeam:       reflect.TypeFor[jenner.Team](),
 	kindCalendar:   reflect.TypeFor[jenner.Calendar](),
+	kindMapping:    reflect.TypeFor[jenner.Mapping](),
 	kindLimits:     reflect.TypeFor[jenner.Limits](),
 }
 
@@ -125,6 +127,13 @@ var adders = map[string]adder{
 		lines, problems := strict.Node(fields, &calendar)
 		all.Calendars = append(all.Calendars, calendar)
 		return lines, calendar.Name, problems
+	},
+	kindMapping: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		mapping := jenner.Mapping{Source: source}
+		lines, problems := strict.Node(fields, &mapping)
+		all.Mappings = append(all.Mappings, mapping)
+		return lines, mapping.Name, problems
 	},
 	kindLimits: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
 		strict.Positions, string, []strict.Problem) {

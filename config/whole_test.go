@@ -128,6 +128,7 @@ func TestBothFormsAreEqual(t *testing.T) {
 		"channel":    "kind: channel\nname: ops\nwebhook: {url: http://x}",
 		"team":       "kind: team\nname: ops\nmembers: [ana, ben]",
 		"calendar":   "kind: calendar\nname: plans\nics: http://x\neffect: freeze",
+		"mapping":    "kind: mapping\nname: m\nrules:\n- {match: {app: x}, service: checkout}\n- {match: {app: y}, ignore: true}",
 		"limits":     "kind: limits\nmax_targets_at_once: 5",
 	}
 	if len(flat) != len(config.Kinds()) {

@@ -27,6 +27,7 @@ type Documents struct {
 	Teams       []Team       `json:"teams"`
 	Calendars   []Calendar   `json:"calendars"`
 	Mappings    []Mapping    `json:"mappings"`
+	Receivers   []Receiver   `json:"receivers"`
 	Limits      Limits       `json:"limits"`
 }
 

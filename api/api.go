@@ -1,6 +1,8 @@
-// Package api is Jenner's own HTTP interface: its metrics and whether it is well.
+// Package api is Jenner's own HTTP interface: its metrics, whether it is well, and the addresses at which other systems
+// tell it of their alerts.
 //
-// It is for looking from outside. It is not for observed services, and nothing can be changed through it.
+// It is for looking from outside, and for alerts. It is not for observed services, and nothing else can be changed through
+// it. It speaks plain HTTP: who sends alerts over a network puts a proxy with TLS before it.
 package api
 
 import (
@@ -8,10 +10,11 @@ import (
 	"net/http"
 )
 
-// Handler serves /metrics and /healthz.
-func Handler(metrics http.Handler) http.Handler {
+// Handler serves /metrics, /healthz, and what receive takes.
+func Handler(metrics http.Handler, receive *Receive) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	receive.register(mux)
 	return mux
 }

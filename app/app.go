@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,7 @@ type App struct {
 	observers   *telemetry.Observers
 	changes     *detect.Changes
 	engine      *detect.Engine
+	taker       *detect.Taker
 	router      *notify.Router
 	executor    *act.Executor
 	incidents   *line.Line[jenner.Incident]
@@ -149,6 +151,7 @@ func (a *App) build() error {
 	}
 	a.onStop(a.metrics.Close)
 	board := detect.NewBoard(time.Now)
+	a.taker = detect.NewTaker(board, time.Now, a.Logger)
 	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Build: a.bind.source, Logger: a.Logger})
 	a.prober = telemetry.NewProber(telemetry.ProberOptions{Append: a.metrics.Append, Build: a.bind.probe, Alive: a.bind.alive,
 		OnState: func(state jenner.ProbeState) { a.engine.OnProbe(state) }, Logger: a.Logger})
@@ -226,6 +229,11 @@ func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
 			if rule.Name == book.Trigger.Alert {
 				return rule.Name, "", nil
 			}
+		}
+	}
+	for _, receiver := range a.Docs().Receivers {
+		if slices.Contains(receiver.Alerts, book.Trigger.Alert) {
+			return book.Trigger.Alert, "", nil
 		}
 	}
 	if builtIn(book.Trigger.Alert) {

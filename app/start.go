@@ -48,7 +48,7 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.World.Explains = a.intake.Explains
-	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped})
+	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped, AlertsReceived: a.taker.Counts})
 	if err := a.serve(); err != nil {
 		stop()
 		return err
@@ -68,6 +68,7 @@ func (a *App) start(ctx context.Context) error {
 		background.Go(func() { a.scheduler().run(running) })
 	}
 	background.Go(func() { a.calendars.Run(running) })
+	background.Go(func() { a.tidyTaken(running) })
 	background.Go(func() { a.prune(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil
@@ -76,6 +77,9 @@ func (a *App) start(ctx context.Context) error {
 // apply makes the files that were read the ones in force.
 func (a *App) apply(docs *jenner.Documents) error {
 	if err := a.router.Set(docs.Channels); err != nil {
+		return err
+	}
+	if err := a.taker.Set(docs); err != nil {
 		return err
 	}
 	a.docs.Store(docs)
@@ -166,7 +170,7 @@ func (a *App) serve() error {
 		return fmt.Errorf("cannot serve metrics on %s: %w; choose another address with --listen, or --listen '' for none", a.Listen, err)
 	}
 	a.Address = listener.Addr()
-	server := &http.Server{Handler: api.Handler(a.Metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: api.Handler(a.Metrics.Handler(), a.receive()), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends at Shutdown
 	a.onStop(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -58,6 +58,9 @@ func (l *Loaded) check(names Names) *checker {
 	for _, mapping := range c.docs.Mappings {
 		c.mapping(mapping)
 	}
+	for _, receiver := range c.docs.Receivers {
+		c.receiver(receiver)
+	}
 	c.limits(c.docs.Limits)
 	return c
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"sync"
 
 	"github.com/prometheus/common/model"
 
@@ -47,11 +46,9 @@ func (d document) mappingRule(base, what string, rule jenner.MappingRule) {
 	}
 }
 
-var labelScope = sync.OnceValues(func() (*expression.Scope, error) { return expression.NewScope([]string{"labels"}, nil) })
-
 // mappedTo looks up the service and the target of a rule, where they are written and not read from labels.
 func (d document) mappedTo(base, what string, rule jenner.MappingRule) {
-	scope, err := labelScope()
+	scope, err := expression.Labels()
 	if err != nil {
 		d.problem(base, "%s cannot be read: %v", what, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -256,6 +257,8 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 			}
 		}
 		return false
+	case jenner.AlertTaken:
+		return slices.ContainsFunc(docs.Receivers, func(r jenner.Receiver) bool { return r.Name == alert.From })
 	}
 	return true // another detector's
 }

@@ -3,9 +3,7 @@ package detect
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/internal/expression"
@@ -22,9 +20,6 @@ const (
 	NobodyIgnored  = "ignored"  // a rule says so
 	NobodyUnmapped = "unmapped" // no rule holds, and no label names a service
 )
-
-// mapScope is what the texts of mappings may use.
-var mapScope = sync.OnceValues(func() (*expression.Scope, error) { return expression.NewScope([]string{"labels"}, nil) })
 
 // Mapped is whose an alert is.
 type Mapped struct {
@@ -74,7 +69,7 @@ func readMappingRule(written jenner.MappingRule) (mapRule, error) {
 		}
 		rule.match[label] = fits
 	}
-	scope, err := mapScope()
+	scope, err := expression.Labels()
 	if err != nil {
 		return mapRule{}, err
 	}
@@ -151,14 +146,4 @@ func (m *Mapper) apply(rule mapRule, labels map[string]string) (Mapped, error) {
 	}
 	found.Target = target.Ref()
 	return found, nil
-}
-
-// Labels gives labels as people read them, sorted: `alertname="Down", app="shop"`.
-func Labels(labels map[string]string) string {
-	var pairs []string
-	for name, value := range labels {
-		pairs = append(pairs, fmt.Sprintf("%s=%q", name, value))
-	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, ", ")
 }

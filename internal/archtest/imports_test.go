@@ -46,7 +46,7 @@ var rules = []rule{
 	{[]string{"provider/*"}, []string{".", "runbook", "act", "telemetry", "notify", "chaos", "internal/catalog", "internal/cgroup", "internal/netspace",
 		"internal/strict"},
 		"a provider knows its technology and the interfaces it fulfils, and no other provider"},
-	{[]string{"api"}, []string{".", "internal/strict"},
+	{[]string{"api"}, []string{".", "internal/expression", "internal/strict"},
 		"the API shows what it is handed through interfaces of its own"},
 	{[]string{"report"}, []string{".", "learn"},
 		"a report is form: data in, bytes out; where the data comes from is its callers' to know, and what it means learn says"},

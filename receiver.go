@@ -1,6 +1,12 @@
 package jenner
 
-import "time"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
 
 // Receiver is a document: a system from which alerts are taken, how it proves who it is, and for how long what it says is
 // believed. Without such a document nothing is taken.
@@ -56,6 +62,23 @@ const (
 type Secret struct {
 	File string `json:"file,omitempty"` // a file that holds it; white space around it does not count
 	Env  string `json:"env,omitempty"`  // the variable of Jenner's environment that holds it
+}
+
+// Read reads the secret as it is now. A relative path starts from dir.
+func (s Secret) Read(dir string) (string, error) {
+	if s.Env != "" {
+		word, set := os.LookupEnv(s.Env)
+		if !set {
+			return "", fmt.Errorf("the environment variable %s is not set", s.Env)
+		}
+		return strings.TrimSpace(word), nil
+	}
+	path := s.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	raw, err := os.ReadFile(path)
+	return strings.TrimSpace(string(raw)), err
 }
 
 // HMAC is a signature of a request: HMAC-SHA256 of its body, in hexadecimal.

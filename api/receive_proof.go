@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -134,23 +132,12 @@ func noSecret(receiver jenner.Receiver, err error) *refusal {
 
 // secret reads a secret anew each time, so that it can be changed without a restart.
 func secret(from jenner.Secret, dir string) (string, error) {
-	word, where := "", ""
-	if from.Env != "" {
-		word, where = os.Getenv(from.Env), "the environment variable "+from.Env
-	} else {
-		path := from.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return "", errors.New("the file cannot be read") // its path is nobody's business who asks over the network
-		}
-		word, where = string(raw), "the file"
-	}
-	word = strings.TrimSpace(word)
-	if len(word) < shortestSecret {
-		return "", fmt.Errorf("%s holds %d bytes, and %d are the least", where, len(word), shortestSecret)
+	word, err := from.Read(dir)
+	switch {
+	case err != nil:
+		return "", errors.New("it cannot be had") // where it is is nobody's business who asks over the network
+	case len(word) < shortestSecret:
+		return "", fmt.Errorf("it has %d bytes, and %d are the least", len(word), shortestSecret)
 	}
 	return word, nil
 }

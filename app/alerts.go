@@ -11,8 +11,16 @@ import (
 
 // receive takes the alerts of other systems over the HTTP port.
 func (a *App) receive() *api.Receive {
-	return &api.Receive{Receivers: func() []jenner.Receiver { return a.Docs().Receivers }, Taker: a.taker,
+	return &api.Receive{Receivers: a.receivers, Taker: a.taker,
 		Firing: a.World.Board.AllFiring, Status: a.alertsStatus, Now: time.Now, Logger: a.Logger}
+}
+
+func (a *App) receivers() []jenner.Receiver { return a.Docs().Receivers }
+
+// isOpen tells whether an incident about a service is open.
+func (a *App) isOpen(service string) bool {
+	_, open := a.intake.Open(service)
+	return open
 }
 
 // AlertsStatus is what GET /api/alerts answers.

@@ -82,6 +82,7 @@ type App struct {
 	changes     *detect.Changes
 	engine      *detect.Engine
 	taker       *detect.Taker
+	asker       *asker
 	router      *notify.Router
 	executor    *act.Executor
 	incidents   *line.Line[jenner.Incident]
@@ -163,6 +164,8 @@ func (a *App) build() error {
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow
+	a.asker = &asker{receivers: a.receivers, firing: board.AllFiring, open: a.isOpen, taken: a.taker, now: time.Now, logger: a.Logger}
+	a.World.Confirm = a.asker.Confirm
 	a.observe()
 	a.calendars = calendar.New(calendar.Options{Now: time.Now, Logger: a.Logger})
 	a.World.Planned = a.calendars.Planned

@@ -65,6 +65,7 @@ type spell struct {
 	over   time.Time // by the sender's clock: what began before this is over; zero: never was
 	heard  time.Time // when it was last said to fire
 	until  time.Time // by the sender's clock: until when it vouched for it; zero: it did not say
+	asked  time.Time // by the Alertmanager's clock: when it was last asked and had the alert; zero: never
 	group  string    // the key in groups; empty: in none
 }
 
@@ -339,6 +340,9 @@ func ended(alert jenner.Alert, at time.Time) jenner.Alert {
 // than the receiver says.
 func believed(receiver jenner.Receiver, sent jenner.SentAlert, now time.Time) time.Time {
 	until := now.Add(receiver.ResendEvery.Or(jenner.DefaultResendEvery))
+	if receiver.Alertmanager != nil { // whoever can be asked is asked
+		until = now.Add(AskedBelieved(receiver))
+	}
 	if !sent.Until.IsZero() {
 		return earliest(until, sent.Until)
 	}

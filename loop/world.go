@@ -60,7 +60,10 @@ type World struct {
 	Changes func(service string, since time.Time) []jenner.ChangeEvent
 	// Observed tells whether something tells of the conditions of targets of that kind; nil: of none.
 	Observed func(kind string) bool
-	Notify   func(ctx context.Context, channel string, message notify.Message) error
+	// Confirm asks whoever sent alerts whether they still fire, where there is somebody to ask, and brings the board up to
+	// date; it tells whether anybody was asked. Nil: there is nobody.
+	Confirm func(ctx context.Context, alerts []jenner.Alert) bool
+	Notify  func(ctx context.Context, channel string, message notify.Message) error
 	// Records gives the records of a line that are still open, and those that ended since.
 	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
 	// Explains is the incident that explains why a service is in trouble, as the intake knows it. Where nil, the open one

@@ -56,6 +56,7 @@ const (
 	DefaultMaxBody      = 4 << 20
 	DefaultMaxPerSecond = 2000
 	DefaultAskEvery     = 5 * time.Second
+	DefaultSilenceFor   = time.Minute
 )
 
 // Secret is a word that is not written in the files: exactly one of the two says where it is.
@@ -116,6 +117,8 @@ type ReceiverAlertmanager struct {
 	Every Duration `json:"every,omitempty"`
 	// SilenceWhileActing silences exactly the alerts that something is being done about, for as long as that takes.
 	SilenceWhileActing bool `json:"silence_while_acting,omitempty"`
+	// SilenceFor is how long such a silence lasts where Jenner is gone; 1m where not said. Half of it over, it is renewed.
+	SilenceFor Duration `json:"silence_for,omitempty"`
 }
 
 // SentAlert is an alert as another system tells it, before anybody knows whose it is. Times are of the sender's clock.

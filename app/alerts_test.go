@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,8 @@ import (
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/loop"
+	providerof "github.com/jenner-heal/jenner/provider/alertmanager"
+	"github.com/jenner-heal/jenner/provider/command"
 	"github.com/jenner-heal/jenner/provider/core"
 	"github.com/jenner-heal/jenner/provider/file"
 	"github.com/jenner-heal/jenner/store/sqlite"
@@ -106,7 +110,7 @@ func (s *shop) errors() int {
 func (s *shop) start(change ...func(*app.Options)) *app.App {
 	s.t.Helper()
 	options := app.Options{Config: []string{s.dir + "/jenner.yaml"}, Data: s.data, Listen: "127.0.0.1:0",
-		Catalog: catalog.Merge(core.Provider, file.Provider), Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		Catalog: catalog.Merge(core.Provider, providerof.Provider, command.Provider, file.Provider), Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, one := range change {
 		one(&options)
 	}
@@ -297,4 +301,104 @@ func post(t *testing.T, url, body string, headers ...string) (int, string) {
 	return response.StatusCode, string(said)
 }
 
-var _ = alertmanager.Alert{}
+// holdingUp is a runbook whose last step waits until the file `+"`go`"+` is there.
+const holdingUp = `
+kind: runbook
+name: mend
+steps:
+- {name: hold, action: command.run, params: {argv: [sh, -c, 'while [ ! -e %[1]s ]; do sleep 0.1; done']}, timeout: 1m}
+- {name: mend, action: set_flag, params: {key: errors, value: 0}}
+`
+
+// slowly makes the shop's runbook wait until the returned function is called.
+func (s *shop) slowly(documents ...string) (goOn func()) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, "go")
+	before, after, _ := strings.Cut(mended, "\nkind: runbook\n")
+	_, policy, _ := strings.Cut(after, "\n---\n")
+	s.write("jenner.yaml", before+fmt.Sprintf(holdingUp, file)+"---\n"+policy+"---\n"+strings.Join(documents, "\n---\n"))
+	return func() { s.write("go", "") }
+}
+
+// silences are those of Jenner at an Alertmanager that are not over.
+func silences(t *testing.T, am *lab.Alertmanager) []alertmanager.Silence {
+	t.Helper()
+	all, err := (&alertmanager.Client{URL: am.URL()}).Silences(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(s alertmanager.Silence) bool { return s.Ended() || s.CreatedBy != "jenner" })
+}
+
+// firing are the alerts of one name at an Alertmanager.
+func firing(t *testing.T, am *lab.Alertmanager, name string) []alertmanager.Alert {
+	t.Helper()
+	all, _, err := (&alertmanager.Client{URL: am.URL()}).Alerts(t.Context(), alertmanager.Named([]string{name}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestAnAlertIsSilencedWhileSomethingIsDoneAboutIt: that alert and no other, and no longer.
+func TestAnAlertIsSilencedWhileSomethingIsDoneAboutIt(t *testing.T) {
+	s := newShop(t)
+	port, err := lab.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	am := s.alertmanager(fmt.Sprintf("http://127.0.0.1:%d/api/alerts/alertmanager", port))
+	goOn := s.slowly(fmt.Sprintf(`{kind: receiver, name: am, from: alertmanager, token: {file: token},
+  alertmanager: {url: %q, every: 1s, silence_while_acting: true, silence_for: 4s}}`, am.URL()))
+	a := s.start(func(o *app.Options) { o.Listen = fmt.Sprintf("127.0.0.1:%d", port) })
+	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port))
+	s.set(3)
+	poll(t, "a silence", func() bool { return len(silences(t, am)) == 1 })
+	made := silences(t, am)[0]
+	if len(made.Matchers) != 5 || time.Until(made.EndsAt) > 5*time.Second {
+		t.Errorf("the silence is %+v; it must name all five labels of the alert and end soon", made)
+	}
+	poll(t, "the alert to be silenced", func() bool {
+		all := firing(t, am, "ShopBroken")
+		return len(all) == 1 && all[0].Status.State == "suppressed" && len(all[0].Status.SilencedBy) == 1
+	})
+	poll(t, "the silence to be renewed", func() bool {
+		now := silences(t, am)
+		return len(now) == 1 && now[0].ID == made.ID && now[0].EndsAt.After(made.EndsAt)
+	})
+	goOn()
+	s.healed(a)
+	poll(t, "the silence to be over", func() bool { return len(silences(t, am)) == 0 })
+}
+
+// TestIncidentsAreShownInAnAlertmanager for as long as they last, and never come back as alerts of others.
+func TestIncidentsAreShownInAnAlertmanager(t *testing.T) {
+	s := newShop(t)
+	port, err := lab.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	am := s.alertmanager(fmt.Sprintf("http://127.0.0.1:%d/api/alerts/alertmanager", port))
+	goOn := s.slowly(fmt.Sprintf("{kind: receiver, name: am, from: alertmanager, token: {file: token}, alertmanager: {url: %q, every: 1s}}", am.URL()),
+		fmt.Sprintf("{kind: channel, name: shown, alertmanager: {urls: [%q], labels: {cluster: test}}}", am.URL()))
+	a := s.start(func(o *app.Options) { o.Listen = fmt.Sprintf("127.0.0.1:%d", port) })
+	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port))
+	s.set(3)
+	poll(t, "the incident to be shown", func() bool {
+		all := firing(t, am, "JennerIncident")
+		return len(all) == 1 && all[0].Labels["jenner_phase"] == "acting"
+	})
+	shown := firing(t, am, "JennerIncident")[0]
+	id := incidents(t, a)[0].incident.ID
+	want := map[string]string{"alertname": "JennerIncident", "service": "shop", "incident": id, "severity": "info", "jenner_phase": "acting", "cluster": "test"}
+	if !maps.Equal(shown.Labels, want) {
+		t.Errorf("it is shown as %v, want %v", shown.Labels, want)
+	}
+	poll(t, "Jenner to hear of its own alert", func() bool { return told(t, a, "am")["own"] > 0 })
+	goOn()
+	s.healed(a)
+	poll(t, "nothing to be shown", func() bool { return len(firing(t, am, "JennerIncident")) == 0 })
+	if all := incidents(t, a); len(all) != 1 {
+		t.Errorf("there are %d incidents: Jenner took its own alert for somebody else's", len(all))
+	}
+}

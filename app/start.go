@@ -70,6 +70,8 @@ func (a *App) start(ctx context.Context) error {
 	background.Go(func() { a.calendars.Run(running) })
 	background.Go(func() { a.tidyTaken(running) })
 	background.Go(func() { a.asker.run(running) })
+	background.Go(func() { a.follow(running) })
+	background.Go(func() { a.silencer().run(running) })
 	background.Go(func() { a.prune(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil

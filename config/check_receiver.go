@@ -114,6 +114,9 @@ func (d document) webhookRead(receiver jenner.Receiver) {
 const (
 	longestResend = 24 * time.Hour
 	soonestAsk    = time.Second
+
+	shortestSilence = 2 * time.Second
+	longestSilence  = time.Hour
 )
 
 func (d document) receiverTimes(receiver jenner.Receiver) {
@@ -141,6 +144,15 @@ func (d document) receiverAlertmanager(receiver jenner.Receiver) {
 	}
 	if receiver.Alertmanager.Token != nil {
 		d.secret(path+"/token", "the token for the Alertmanager of receiver "+receiver.Name, *receiver.Alertmanager.Token, receiver.Dir)
+	}
+	silence := receiver.Alertmanager.SilenceFor.Std()
+	switch {
+	case !d.written(path + "/silence_for"):
+	case silence < shortestSilence || silence > longestSilence:
+		d.problem(path+"/silence_for", "silence_for of receiver %s is %s; write %s to %s", receiver.Name, receiver.Alertmanager.SilenceFor,
+			jenner.Duration(shortestSilence), jenner.Duration(longestSilence))
+	case !receiver.Alertmanager.SilenceWhileActing:
+		d.problem(path+"/silence_for", "receiver %s silences nothing; write silence_while_acting: true as well", receiver.Name)
 	}
 	if every := receiver.Alertmanager.Every.Std(); d.written(path+"/every") && every < soonestAsk {
 		d.problem(path+"/every", "the Alertmanager of receiver %s would be asked every %s; write %s or more", receiver.Name,

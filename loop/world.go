@@ -194,11 +194,7 @@ func (w *World) page(ctx context.Context, step *line.Step[jenner.Incident], titl
 		return
 	}
 	incident.Paged = true
-	severity := jenner.SeverityPage
-	if len(incident.Alerts) > 0 && incident.Alerts[0].Severity == jenner.SeverityTicket {
-		severity = jenner.SeverityTicket
-	}
-	message := notify.Message{Key: incident.ID, At: step.Now, Severity: severity, Incident: incident.ID,
+	message := notify.Message{Key: incident.ID, At: step.Now, Severity: incident.Severity(), Incident: incident.ID,
 		Service: incident.Service, Title: title, Body: Context(incident)}
 	if err := w.Notify(ctx, incident.Policy.EscalationChannel, message); err != nil {
 		step.Note("page", "not everybody could be told: "+err.Error(), nil)

@@ -54,7 +54,15 @@ type Alert struct {
 	Summary     string            `json:"summary,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Value       float64           `json:"value"`
+	From        string            `json:"from,omitempty"` // of a taken one: the receiver
+	// ValidUntil is until when a taken alert counts as seen, though nobody has looked since SeenAt: its sender has vouched
+	// for so long. Zero for all others, whose SeenAt says it.
+	ValidUntil time.Time `json:"valid_until,omitzero"`
 }
+
+// Vouched tells whether somebody says of a firing alert that it fires at this time: its sender vouches for it, or a
+// detector of ours looks after it, whose SeenAt tells how lately.
+func (a Alert) Vouched(now time.Time) bool { return a.ValidUntil.IsZero() || now.Before(a.ValidUntil) }
 
 // Fingerprint names one trouble: the same parts give the same fingerprint, whatever the time.
 func Fingerprint(parts ...string) string {

@@ -26,6 +26,8 @@ type Documents struct {
 	Channels    []Channel    `json:"channels"`
 	Teams       []Team       `json:"teams"`
 	Calendars   []Calendar   `json:"calendars"`
+	Mappings    []Mapping    `json:"mappings"`
+	Receivers   []Receiver   `json:"receivers"`
 	Limits      Limits       `json:"limits"`
 }
 

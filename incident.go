@@ -64,6 +64,14 @@ func (i *Incident) Run() *Run {
 	return &i.Runs[len(i.Runs)-1]
 }
 
+// Severity is how a human is told of it: as the first alert says.
+func (i *Incident) Severity() Severity {
+	if len(i.Alerts) > 0 && i.Alerts[0].Severity == SeverityTicket {
+		return SeverityTicket
+	}
+	return SeverityPage
+}
+
 // Request is the open request, or nil.
 func (i *Incident) Request() *Request {
 	if n := len(i.Requests); n > 0 && i.Requests[n-1].Closed == "" {

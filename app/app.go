@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,8 @@ type App struct {
 	observers   *telemetry.Observers
 	changes     *detect.Changes
 	engine      *detect.Engine
+	taker       *detect.Taker
+	asker       *asker
 	router      *notify.Router
 	executor    *act.Executor
 	incidents   *line.Line[jenner.Incident]
@@ -101,12 +104,13 @@ type App struct {
 	heard       hearing
 	stops       []func() error
 	running     context.Context
-	Address     net.Addr // that Listen came to
+	changed     chan struct{} // an incident has changed
+	Address     net.Addr      // that Listen came to
 }
 
 // New reads the files and opens the data directory. What is wrong with either is an error, and nothing stays open.
 func New(opts Options) (*App, error) {
-	a := &App{Options: opts, bind: binder{opts.Catalog}, Metrics: learn.NewMetrics()}
+	a := &App{Options: opts, bind: binder{opts.Catalog}, Metrics: learn.NewMetrics(), changed: make(chan struct{}, 1)}
 	docs, err := a.read()
 	if err != nil {
 		return nil, err
@@ -161,6 +165,7 @@ func (a *App) build() error {
 	}
 	a.onStop(a.metrics.Close)
 	board := detect.NewBoard(time.Now)
+	a.taker = detect.NewTaker(board, time.Now, a.Logger)
 	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Build: a.bind.source, Logger: a.Logger})
 	a.prober = telemetry.NewProber(telemetry.ProberOptions{Append: a.metrics.Append, Build: a.bind.probe, Alive: a.bind.alive,
 		OnState: func(state jenner.ProbeState) { a.engine.OnProbe(state) }, Logger: a.Logger})
@@ -172,6 +177,8 @@ func (a *App) build() error {
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
 	a.World.AskNow = a.prober.AskNow
+	a.asker = &asker{receivers: a.receivers, firing: board.AllFiring, open: a.isOpen, taken: a.taker, now: time.Now, logger: a.Logger}
+	a.World.Confirm = a.asker.Confirm
 	a.observe()
 	a.calendars = calendar.New(calendar.Options{Now: time.Now, Logger: a.Logger})
 	a.World.Planned = a.calendars.Planned
@@ -240,6 +247,11 @@ func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
 			}
 		}
 	}
+	for _, receiver := range a.Docs().Receivers {
+		if slices.Contains(receiver.Alerts, book.Trigger.Alert) {
+			return book.Trigger.Alert, "", nil
+		}
+	}
 	if builtIn(book.Trigger.Alert) {
 		return book.Trigger.Alert, "", nil
 	}
@@ -288,6 +300,10 @@ func (a *App) records(ctx context.Context, name string, since time.Time) ([]jenn
 func (a *App) committed(change jenner.Change) {
 	if change.Record.Line == loop.IncidentLine {
 		a.intake.Committed(change)
+		select {
+		case a.changed <- struct{}{}:
+		default: // the last change has not been looked at yet
+		}
 	}
 	for _, outcome := range change.Outcomes {
 		a.Metrics.Observe(outcome)

@@ -17,7 +17,7 @@ import (
 
 // Handler serves Jenner's HTTP interface, with more metrics than its own.
 func (a *App) Handler(more ...prometheus.Gatherer) http.Handler {
-	return api.Handler(a.Metrics.Handler(more...), a.Ready)
+	return api.Handler(a.Metrics.Handler(more...), a.Ready, a.receive())
 }
 
 // readyKey is where a question for readiness writes to.

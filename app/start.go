@@ -47,7 +47,7 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.World.Explains = a.intake.Explains
-	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped})
+	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped, AlertsReceived: a.taker.Counts})
 	if err := a.serve(); err != nil {
 		stop()
 		return err
@@ -67,6 +67,10 @@ func (a *App) start(ctx context.Context) error {
 		background.Go(func() { a.scheduler().run(running) })
 	}
 	background.Go(func() { a.calendars.Run(running) })
+	background.Go(func() { a.tidyTaken(running) })
+	background.Go(func() { a.asker.run(running) })
+	background.Go(func() { a.follow(running) })
+	background.Go(func() { a.silencer().run(running) })
 	background.Go(func() { a.prune(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil
@@ -75,6 +79,9 @@ func (a *App) start(ctx context.Context) error {
 // apply makes the files that were read the ones in force.
 func (a *App) apply(docs *jenner.Documents) error {
 	if err := a.router.Set(docs.Channels); err != nil {
+		return err
+	}
+	if err := a.taker.Set(docs); err != nil {
 		return err
 	}
 	a.docs.Store(docs)

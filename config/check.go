@@ -55,6 +55,12 @@ func (l *Loaded) check(names Names) *checker {
 	for _, calendar := range c.docs.Calendars {
 		c.calendar(calendar)
 	}
+	for _, mapping := range c.docs.Mappings {
+		c.mapping(mapping)
+	}
+	for _, receiver := range c.docs.Receivers {
+		c.receiver(receiver)
+	}
 	c.limits(c.docs.Limits)
 	return c
 }

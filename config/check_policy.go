@@ -64,8 +64,8 @@ func (d document) detectionSignal(policy jenner.Policy) {
 		return
 	}
 	known := slices.Concat(d.index.alerts, d.index.probes, d.index.events)
-	if !slices.Contains(known, policy.DetectionSignal) {
-		d.about(kindService, kindRunbook, kindSignature).problem("/detection_signal", "detection_signal %q names no alert, no probe and no event of a signature%s",
+	if !slices.Contains(known, policy.DetectionSignal) && !d.index.foreign {
+		d.about(kindService, kindRunbook, kindSignature, kindReceiver).problem("/detection_signal", "detection_signal %q names no alert, no probe and no event of a signature%s",
 			policy.DetectionSignal, strict.Hint(policy.DetectionSignal, known))
 	}
 }

@@ -50,8 +50,8 @@ func (d document) evidence(base string, p jenner.EvidencePattern, subjects []jen
 	if p.PromQL != "" {
 		d.promql(base+"/promql", "the evidence", p.PromQL)
 	}
-	if p.Alert != "" && !slices.Contains(d.index.alerts, p.Alert) {
-		d.about(kindService, kindRunbook).problem(base+"/alert", "nothing raises the alert %q%s", p.Alert, strict.Hint(p.Alert, d.index.alerts))
+	if p.Alert != "" && !slices.Contains(d.index.alerts, p.Alert) && !d.index.foreign {
+		d.about(kindService, kindRunbook, kindReceiver).problem(base+"/alert", "nothing raises the alert %q%s", p.Alert, strict.Hint(p.Alert, d.index.alerts))
 	}
 	d.evidenceWords(base, p, subjects)
 	if p.Weight < 0 {

@@ -120,6 +120,12 @@ func asWritten(t *testing.T, docs *jenner.Documents) string {
 	for _, one := range docs.Calendars {
 		add("calendar", one)
 	}
+	for _, one := range docs.Mappings {
+		add("mapping", one)
+	}
+	for _, one := range docs.Receivers {
+		add("receiver", one)
+	}
 	if docs.Limits != (jenner.Limits{Source: docs.Limits.Source}) {
 		add("limits", docs.Limits)
 	}

@@ -17,6 +17,8 @@ type index struct {
 	environments                 []string // of services
 	teams, members               []string
 	controllers                  []string // that manage a target
+	// foreign: a receiver takes alerts without saying which, so that alerts of any name may be raised.
+	foreign bool
 }
 
 func indexOf(docs *jenner.Documents) index {
@@ -46,6 +48,10 @@ func indexOf(docs *jenner.Documents) index {
 	}
 	for _, channel := range docs.Channels {
 		x.channels = append(x.channels, channel.Name)
+	}
+	for _, receiver := range docs.Receivers {
+		x.alerts = append(x.alerts, receiver.Alerts...)
+		x.foreign = x.foreign || len(receiver.Alerts) == 0
 	}
 	x.people(docs)
 	for _, list := range []*[]string{&x.services, &x.runbooks, &x.channels, &x.teams} { // of documents not read as a whole

@@ -22,6 +22,8 @@ const (
 	kindChannel    = "channel"
 	kindTeam       = "team"
 	kindCalendar   = "calendar"
+	kindMapping    = "mapping"
+	kindReceiver   = "receiver"
 	kindLimits     = "limits" // at most one, and without a name
 )
 
@@ -36,6 +38,8 @@ var kindTypes = map[string]reflect.Type{
 	kindChannel:    reflect.TypeFor[jenner.Channel](),
 	kindTeam:       reflect.TypeFor[jenner.Team](),
 	kindCalendar:   reflect.TypeFor[jenner.Calendar](),
+	kindMapping:    reflect.TypeFor[jenner.Mapping](),
+	kindReceiver:   reflect.TypeFor[jenner.Receiver](),
 	kindLimits:     reflect.TypeFor[jenner.Limits](),
 }
 
@@ -125,6 +129,20 @@ var adders = map[string]adder{
 		lines, problems := strict.Node(fields, &calendar)
 		all.Calendars = append(all.Calendars, calendar)
 		return lines, calendar.Name, problems
+	},
+	kindMapping: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		mapping := jenner.Mapping{Source: source}
+		lines, problems := strict.Node(fields, &mapping)
+		all.Mappings = append(all.Mappings, mapping)
+		return lines, mapping.Name, problems
+	},
+	kindReceiver: func(all *jenner.Documents, fields *yaml.Node, dir string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		receiver := jenner.Receiver{Source: source, Dir: dir}
+		lines, problems := strict.Node(fields, &receiver)
+		all.Receivers = append(all.Receivers, receiver)
+		return lines, receiver.Name, problems
 	},
 	kindLimits: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
 		strict.Positions, string, []strict.Problem) {

@@ -152,6 +152,7 @@ var special = map[reflect.Type]func() *jsonschema.Schema{
 	reflect.TypeFor[jenner.Verdict]():       func() *jsonschema.Schema { return words(jenner.Verdicts) },
 	reflect.TypeFor[jenner.Automation]():    func() *jsonschema.Schema { return words(automations) },
 	reflect.TypeFor[jenner.PlannedEffect](): func() *jsonschema.Schema { return words(effects) },
+	reflect.TypeFor[jenner.ReceiverFrom]():  func() *jsonschema.Schema { return words(jenner.ReceiverForms) },
 
 	reflect.TypeFor[jenner.ExpectedOutcome](): func() *jsonschema.Schema { return words(jenner.ExpectedOutcomes) },
 	reflect.TypeFor[jenner.StageBy]():         func() *jsonschema.Schema { return words(jenner.StageBys) },

@@ -128,6 +128,8 @@ func TestBothFormsAreEqual(t *testing.T) {
 		"channel":    "kind: channel\nname: ops\nwebhook: {url: http://x}",
 		"team":       "kind: team\nname: ops\nmembers: [ana, ben]",
 		"calendar":   "kind: calendar\nname: plans\nics: http://x\neffect: freeze",
+		"mapping":    "kind: mapping\nname: m\nrules:\n- {match: {app: x}, service: checkout}\n- {match: {app: y}, ignore: true}",
+		"receiver":   "kind: receiver\nname: am\nfrom: alertmanager\nlocal: true\nalertmanager: {url: http://x, every: 5s}",
 		"limits":     "kind: limits\nmax_targets_at_once: 5",
 	}
 	if len(flat) != len(config.Kinds()) {
@@ -147,7 +149,7 @@ func TestBothFormsAreEqual(t *testing.T) {
 		if cmp.Equal(one.Documents, &jenner.Documents{}) {
 			t.Errorf("%s: nothing was loaded", kind)
 		}
-		ignored := cmp.Options{cmpopts.IgnoreTypes(jenner.Source{}), cmpopts.IgnoreFields(jenner.Target{}, "Dir"),
+		ignored := cmp.Options{cmpopts.IgnoreTypes(jenner.Source{}), cmpopts.IgnoreFields(jenner.Target{}, "Dir"), cmpopts.IgnoreFields(jenner.Receiver{}, "Dir"),
 			cmpopts.IgnoreFields(jenner.Calendar{}, "Dir")}
 		if diff := cmp.Diff(one.Documents, other.Documents, ignored); diff != "" {
 			t.Errorf("%s: the forms differ (-flat +Kubernetes):\n%s", kind, diff)

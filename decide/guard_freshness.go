@@ -18,13 +18,14 @@ const (
 // freshness asks that at least one alert of the incident fires now, was seen to fire a moment ago, and, before the first
 // action, did not begin too long ago: a hold that ends, or a restart after a long stop, must not replay old trouble.
 // Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait. While people are
-// asked whether this run may be made, an alert does not grow older, for the request has an end of its own.
+// asked whether this run may be made, an alert does not grow older, for the request has an end of its own. An alert of
+// another system was seen for as long as that one vouches for it, and not a moment longer.
 func freshness(in Input) jenner.GuardResult {
 	stale, expiry := staleAfter(in.Service), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
 	acted, paused := !in.Incident.ActedAt.IsZero(), asked(in)
 	var firing, fresh, expired int
 	var newest, youngest time.Time
-	usable := false
+	usable, silent := false, false
 	for _, alert := range in.Alerts {
 		if alert.Status != jenner.Firing {
 			continue
@@ -32,6 +33,10 @@ func freshness(in Input) jenner.GuardResult {
 		firing++
 		youngest = later(youngest, alert.StartsAt)
 		seen := recent(in.Now.Sub(alert.SeenAt), stale)
+		if !alert.ValidUntil.IsZero() {
+			seen = alert.Vouched(in.Now) && in.Now.Sub(alert.SeenAt) > -stale
+			silent = silent || !alert.Vouched(in.Now)
+		}
 		old := !acted && in.Now.Sub(alert.StartsAt)-paused > expiry
 		if seen {
 			fresh++
@@ -52,6 +57,8 @@ func freshness(in Input) jenner.GuardResult {
 	case expired == firing:
 		return refuse(saw, "expired: the youngest alert began %s ago, nothing was done so far, and alerts expire after %s",
 			since(in.Now, youngest), lasting(expiry))
+	case !usable && silent:
+		return wait(soonest, saw, "stale: the alert was last heard of %s ago, and its sender does not vouch for it any more", since(in.Now, newest))
 	case !usable:
 		return wait(soonest, saw, "stale: the alert was last seen %s ago, and is believed for %s",
 			since(in.Now, newest), lasting(stale))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -258,6 +259,8 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 		return false
 	case jenner.AlertEvent:
 		return hasTarget(docs, alert.Service, alert.Target)
+	case jenner.AlertTaken:
+		return slices.ContainsFunc(docs.Receivers, func(r jenner.Receiver) bool { return r.Name == alert.From })
 	}
 	return true // another detector's
 }

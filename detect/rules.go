@@ -249,6 +249,7 @@ func (e *Engine) follow(r *rule, now time.Time) {
 		}
 		alert := r.alert(service, jenner.Sample{Labels: leader.Labels, Value: leader.Value}, now)
 		alert.Target, alert.SeenAt, alert.Summary = leader.Target, leader.SeenAt, r.summary+": "+leader.Summary
+		alert.ValidUntil = leader.ValidUntil
 		active[alert.Fingerprint] = true
 		e.raise(r, alert, now)
 	}

@@ -54,6 +54,8 @@ type Sources struct {
 	// AlertsDroppedByReason, where it is set, is shown in place of AlertsDropped, one series a reason. Reasons should be
 	// there from the beginning, with 0: what rises from nothing is no rise to Prometheus.
 	AlertsDroppedByReason func() map[string]uint64
+	// AlertsReceived are the alerts that other systems told of, by receiver and by what became of them.
+	AlertsReceived func() map[string]map[string]uint64
 }
 
 // sums are what the ratios and means are made of.
@@ -101,7 +103,7 @@ func NewMetrics() *Metrics {
 		m.judgements, m.breakers, m.refused, m.toDetect, m.toAct, m.toRecover,
 		gauge("jenner_remediation_success_ratio", "Share of the incidents acted upon that were resolved.", m.successRatio),
 		gauge("jenner_automated_ratio", "Share of the resolved and escalated incidents that an action resolved.", m.automatedRatio),
-		gauge("jenner_open_incidents", "Incidents that have not ended.", m.open), drops{m})
+		gauge("jenner_open_incidents", "Incidents that have not ended.", m.open), drops{m}, received{m})
 	for _, phase := range []jenner.Phase{jenner.PhaseResolved, jenner.PhaseEscalated, jenner.PhaseSuppressed} {
 		m.incidents.WithLabelValues(string(phase)) // 0 is said, for a rate() needs a beginning
 	}
@@ -279,6 +281,27 @@ func (d drops) Collect(out chan<- prometheus.Metric) {
 		count = sources.AlertsDropped()
 	}
 	out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, float64(count))
+}
+
+// received are the alerts that other systems told of.
+type received struct{ metrics *Metrics }
+
+// Describe says nothing, as that of drops does.
+func (received) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the source.
+func (r received) Collect(out chan<- prometheus.Metric) {
+	read := r.metrics.watched().AlertsReceived
+	if read == nil {
+		return
+	}
+	desc := prometheus.NewDesc("jenner_alerts_received_total", "Alerts that other systems told of, by receiver and by what became of them.",
+		[]string{"receiver", "result"}, nil)
+	for receiver, results := range read() {
+		for result, count := range results {
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(count), receiver, result)
+		}
+	}
 }
 
 func (m *Metrics) watched() Sources {

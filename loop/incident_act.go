@@ -39,6 +39,9 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 		begun = !unbegun
 	}
 	if !begun {
+		if w.confirm(ctx, incident) {
+			standing = w.look(incident)
+		}
 		// This run has touched nothing yet. What has cleared meanwhile needs nothing; what is not known is no reason to
 		// act. Once it has, it goes on: the alert may have cleared because of it.
 		switch standing {
@@ -58,6 +61,11 @@ func (w *World) act(ctx context.Context, step *incidentStep) (line.Next, error) 
 		return line.Next{}, err
 	}
 	return w.stepped(ctx, step, stepped), nil
+}
+
+// confirm asks about the incident's alerts right before something is done because of them.
+func (w *World) confirm(ctx context.Context, incident *jenner.Incident) bool {
+	return w.Confirm != nil && w.Confirm(ctx, incident.Alerts)
 }
 
 // intend writes the intent of the step that comes next down together with what led to it, where that can be said now.

@@ -22,7 +22,8 @@ const (
 // decide: may it be done, now, by itself? Looking does not stop while it waits.
 func (w *World) decide(ctx context.Context, step *incidentStep) (line.Next, error) {
 	incident := step.State
-	if !step.Joined() { // the diagnosis is of this very call otherwise
+	asked := w.confirm(ctx, incident)
+	if !step.Joined() || asked { // the diagnosis is of this very call otherwise
 		if next, changed, err := w.lookAgain(ctx, step); changed || err != nil {
 			return next, err
 		}

@@ -192,6 +192,9 @@ func (w *World) siblings(service jenner.Service) decide.Siblings {
 func (w *World) telemetryAge(service jenner.Service, now time.Time) time.Duration {
 	var newest time.Time
 	for _, alert := range w.Board.Firing(service.Name) {
+		if !alert.ValidUntil.IsZero() && alert.Vouched(now) && now.After(newest) {
+			newest = now // whoever vouches for it looks
+		}
 		if alert.SeenAt.After(newest) {
 			newest = alert.SeenAt
 		}

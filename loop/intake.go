@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -250,6 +251,20 @@ func (in *Intake) handed(service string) (incident string, has bool) {
 		}
 	}
 	return "", false
+}
+
+// Handed are the incidents that a person has and whose alerts fire on.
+func (in *Intake) Handed() []string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var ids []string
+	for _, firing := range in.world.Board.AllFiring() {
+		past, known := in.closed[firing.Fingerprint]
+		if known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt) && !slices.Contains(ids, past.incident) {
+			ids = append(ids, past.incident)
+		}
+	}
+	return ids
 }
 
 // Explains gives the incident that explains why a service is in trouble: the open one about it, or the one that a person

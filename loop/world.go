@@ -60,7 +60,10 @@ type World struct {
 	Changes func(service string, since time.Time) []jenner.ChangeEvent
 	// Observed tells whether something tells of the conditions of targets of that kind; nil: of none.
 	Observed func(kind string) bool
-	Notify   func(ctx context.Context, channel string, message notify.Message) error
+	// Confirm asks whoever sent alerts whether they still fire, where there is somebody to ask, and brings the board up to
+	// date; it tells whether anybody was asked. Nil: there is nobody.
+	Confirm func(ctx context.Context, alerts []jenner.Alert) bool
+	Notify  func(ctx context.Context, channel string, message notify.Message) error
 	// Records gives the records of a line that are still open, and those that ended since.
 	Records func(ctx context.Context, line string, since time.Time) ([]jenner.Record, error)
 	// Explains is the incident that explains why a service is in trouble, as the intake knows it. Where nil, the open one
@@ -83,7 +86,7 @@ const (
 	idle             = time.Second            // for somebody else to do something
 	diagnosePatience = 15 * time.Second       // for evidence that makes the cause known
 	unsurePatience   = 10 * time.Second       // for a look at a dependency
-	restartPatience  = 30 * time.Second       // for the detectors to look at an alert again after a start
+	restartPatience  = 30 * time.Second       // for somebody to look at an alert again, after a start or a silence
 	ledgerWindow     = 24 * time.Hour         // how far back the guards count
 )
 
@@ -118,7 +121,7 @@ type standing string
 const (
 	stillFiring standing = "firing"
 	allClear    standing = "clear"
-	notKnown    standing = "unknown" // none is known to fire, but one was not looked at since the program started
+	notKnown    standing = "unknown" // none is known to fire, but nobody looks after one, or has since the program started
 )
 
 // look brings the incident's alerts up to date with the board, takes in those that came since, and says how they stand.
@@ -141,7 +144,7 @@ func (w *World) look(incident *jenner.Incident) standing {
 		}
 	}
 	for _, alert := range incident.Alerts {
-		seen := !alert.SeenAt.Before(w.Started)
+		seen := !alert.SeenAt.Before(w.Started) && alert.Vouched(w.Now())
 		firing = firing || (alert.Status == jenner.Firing && seen)
 		unseen = unseen || (alert.Status == jenner.Firing && !seen)
 	}
@@ -156,10 +159,19 @@ func (w *World) look(incident *jenner.Incident) standing {
 
 // blind is what follows when nobody can see how the alerts stand: a wait, and after a while a human.
 func (w *World) blind(ctx context.Context, step *line.Step[jenner.Incident]) line.Next {
-	if step.Now.Sub(w.Started) < restartPatience {
+	why, until := "its alerts could not be looked at since Jenner was started, so nothing was done", w.Started.Add(restartPatience)
+	for _, alert := range step.State.Alerts {
+		// Whoever vouched for it until then says so again by then.
+		if said := alert.ValidUntil.Add(restartPatience); alert.Status == jenner.Firing && said.After(until) {
+			until = said
+			why = fmt.Sprintf("nobody says any more whether alert %s still fires: %s was last heard of it at %s, so nothing was done", alert.Name,
+				alert.From, alert.SeenAt.Format(time.RFC3339))
+		}
+	}
+	if step.Now.Before(until) {
 		return line.Later(step.Now.Add(poll))
 	}
-	return w.escalate(ctx, step, "its alerts could not be looked at since Jenner was started, so nothing was done")
+	return w.escalate(ctx, step, why)
 }
 
 // maxAlerts bounds what one incident carries.
@@ -182,11 +194,7 @@ func (w *World) page(ctx context.Context, step *line.Step[jenner.Incident], titl
 		return
 	}
 	incident.Paged = true
-	severity := jenner.SeverityPage
-	if len(incident.Alerts) > 0 && incident.Alerts[0].Severity == jenner.SeverityTicket {
-		severity = jenner.SeverityTicket
-	}
-	message := notify.Message{Key: incident.ID, At: step.Now, Severity: severity, Incident: incident.ID,
+	message := notify.Message{Key: incident.ID, At: step.Now, Severity: incident.Severity(), Incident: incident.ID,
 		Service: incident.Service, Title: title, Body: Context(incident)}
 	if err := w.Notify(ctx, incident.Policy.EscalationChannel, message); err != nil {
 		step.Note("page", "not everybody could be told: "+err.Error(), nil)

@@ -30,7 +30,8 @@ type Router struct {
 	mu       sync.Mutex
 	channels map[string]Notifier
 	told     map[delivery]struct{}
-	order    []delivery // of told, the oldest first
+	order    []delivery      // of told, the oldest first
+	deaf     map[string]bool // channels that could not show how incidents stand
 }
 
 // delivery is one message for one recipient.

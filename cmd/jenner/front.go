@@ -44,7 +44,7 @@ func openFront(listen string, numbers *prometheus.Registry) (*front, error) {
 func (f *front) standBy() {
 	handler := api.Handler(promhttp.HandlerFor(f.numbers, promhttp.HandlerOpts{}), func(context.Context) []api.Check {
 		return []api.Check{{Name: "leader", OK: true, Saw: "another Jenner leads, or none yet; this one stands by"}}
-	})
+	}, nil)
 	f.handler.Store(&handler)
 }
 

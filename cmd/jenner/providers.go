@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/provider/alarm"
+	"github.com/jenner-heal/jenner/provider/alertmanager"
 	"github.com/jenner-heal/jenner/provider/command"
 	"github.com/jenner-heal/jenner/provider/core"
 	"github.com/jenner-heal/jenner/provider/dns"
@@ -25,6 +26,7 @@ import (
 var providers = catalog.Merge(
 	core.Provider,
 	alarm.Provider,
+	alertmanager.Provider,
 	command.Provider,
 	dns.Provider,
 	file.Provider,

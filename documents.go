@@ -27,6 +27,8 @@ type Documents struct {
 	Teams       []Team       `json:"teams"`
 	Calendars   []Calendar   `json:"calendars"`
 	Mappings    []Mapping    `json:"mappings"`
+	Prometheus  []Prometheus `json:"prometheus"`
+	Catalogues  []Catalogue  `json:"catalogues"`
 	Limits      Limits       `json:"limits"`
 }
 

@@ -58,6 +58,12 @@ func (l *Loaded) check(names Names) *checker {
 	for _, mapping := range c.docs.Mappings {
 		c.mapping(mapping)
 	}
+	for _, server := range c.docs.Prometheus {
+		c.prometheus(server)
+	}
+	for _, catalogue := range c.docs.Catalogues {
+		c.catalogue(catalogue)
+	}
 	c.limits(c.docs.Limits)
 	return c
 }

@@ -20,7 +20,7 @@ const (
 // Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait. While people are
 // asked whether this run may be made, an alert does not grow older, for the request has an end of its own.
 func freshness(in Input) jenner.GuardResult {
-	stale, expiry := staleAfter(in.Service), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
+	stale, expiry := max(staleAfter(in.Service), in.Believed), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
 	acted, paused := !in.Incident.ActedAt.IsZero(), asked(in)
 	var firing, fresh, expired int
 	var newest, youngest time.Time

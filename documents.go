@@ -28,6 +28,8 @@ type Documents struct {
 	Calendars   []Calendar   `json:"calendars"`
 	Mappings    []Mapping    `json:"mappings"`
 	Receivers   []Receiver   `json:"receivers"`
+	Prometheus  []Prometheus `json:"prometheus"`
+	Catalogues  []Catalogue  `json:"catalogues"`
 	Limits      Limits       `json:"limits"`
 }
 

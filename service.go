@@ -27,11 +27,14 @@ type Service struct {
 	FailureDomain string          `json:"failure_domain,omitempty"`
 	Targets       []Target        `json:"targets,omitempty"` // the first one is what is meant where a service is named as a target
 	Metrics       []MetricsSource `json:"metrics,omitempty"` // where its numbers come from
-	Probes        []Probe         `json:"probes,omitempty"`  // questions that are asked of it again and again
-	Alerts        []Rule          `json:"alerts,omitempty"`  // conditions in PromQL that mean trouble
-	SLIs          []SLI           `json:"slis,omitempty"`    // numbers that tell how well it does
-	SLOs          []SLO           `json:"slos,omitempty"`    // objectives over a window
-	Source        Source          `json:"-"`
+	// Prometheus is the server that its PromQL is asked of. Where it is not said and the service has no metrics of its own, the
+	// default server is asked, if there is one.
+	Prometheus string  `json:"prometheus,omitempty"`
+	Probes     []Probe `json:"probes,omitempty"` // questions that are asked of it again and again
+	Alerts     []Rule  `json:"alerts,omitempty"` // conditions in PromQL that mean trouble
+	SLIs       []SLI   `json:"slis,omitempty"`   // numbers that tell how well it does
+	SLOs       []SLO   `json:"slos,omitempty"`   // objectives over a window
+	Source     Source  `json:"-"`
 }
 
 // TargetNamed is the service's target of that name.
@@ -100,6 +103,8 @@ type MetricsSource struct {
 	Kind   string   `json:"kind,omitempty" config:"-"`
 	Params Params   `json:"params,omitempty" rest:"kind" or:"scrape"`
 	Every  Duration `json:"every,omitempty"` // 1s where not said
+	// Labels are added to every number of it, such as job, by which rule catalogues know it.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Probe asks a service a question again and again. Kind is the written key (`http`, `tcp`, `command`, `transaction`)

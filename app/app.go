@@ -82,9 +82,11 @@ type App struct {
 
 	bind        binder
 	metrics     *telemetry.Store
+	view        telemetry.View
 	scraper     *telemetry.Scraper
 	prober      *telemetry.Prober
 	observers   *telemetry.Observers
+	servers     *telemetry.Servers
 	changes     *detect.Changes
 	engine      *detect.Engine
 	taker       *detect.Taker
@@ -169,14 +171,17 @@ func (a *App) build() error {
 	a.scraper = telemetry.NewScraper(telemetry.ScraperOptions{Store: a.metrics, Build: a.bind.source, Logger: a.Logger})
 	a.prober = telemetry.NewProber(telemetry.ProberOptions{Append: a.metrics.Append, Build: a.bind.probe, Alive: a.bind.alive,
 		OnState: func(state jenner.ProbeState) { a.engine.OnProbe(state) }, Logger: a.Logger})
-	view := telemetry.View{Store: a.metrics, Prober: a.prober}
+	a.servers = telemetry.NewServers(a.metrics, a.serverStands, a.Logger)
+	a.view = telemetry.View{Store: a.metrics, Prober: a.prober, Servers: a.servers}
+	view := a.view
 	a.engine = detect.New(detect.Options{Telemetry: view, Board: board, Now: time.Now, Triggers: a.trigger,
-		HasData: a.metrics.HasData, Logger: a.Logger, Steady: detect.NewSteady(detect.SteadyOptions{Window: a.Baseline})})
+		HasData: view.HasData, Complete: view.Complete, Record: a.metrics.Append, Logger: a.Logger,
+		Steady: detect.NewSteady(detect.SteadyOptions{Window: a.Baseline})})
 	a.router = notify.NewRouter(a.bind.notifier, a.Fallback, a.Logger)
 	a.executor = &act.Executor{Journal: disk, Now: time.Now, Held: a.Holds.Held, Fence: a.Fence, DryRun: a.DryRun}
 	a.World = &loop.World{Store: disk, Docs: a.Docs, Telemetry: view, Board: board, Holds: a.Holds.All,
 		Notify: a.router.Notify, Records: a.records, Now: time.Now, Started: started, Logger: a.Logger}
-	a.World.AskNow = a.prober.AskNow
+	a.World.AskNow, a.World.Heard = a.prober.AskNow, a.servers.Heard
 	a.asker = &asker{receivers: a.receivers, firing: board.AllFiring, open: a.isOpen, taken: a.taker, now: time.Now, logger: a.Logger}
 	a.World.Confirm = a.asker.Confirm
 	a.observe()
@@ -252,6 +257,11 @@ func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
 			return book.Trigger.Alert, "", nil
 		}
 	}
+	for _, catalogue := range a.Docs().Catalogues {
+		if catalogue.Alerts(book.Trigger.Alert) {
+			return book.Trigger.Alert, "", nil
+		}
+	}
 	if builtIn(book.Trigger.Alert) {
 		return book.Trigger.Alert, "", nil
 	}
@@ -264,14 +274,14 @@ func builtIn(alert string) bool {
 	if strings.ContainsAny(alert, " (){}<>=") {
 		return false
 	}
-	return alert == detect.ProcessGone || strings.HasPrefix(alert, detect.PrefixSLI) ||
+	return alert == detect.ProcessGone || alert == jenner.TelemetryDown || strings.HasPrefix(alert, detect.PrefixSLI) ||
 		strings.HasSuffix(alert, detect.SuffixFailing) || strings.HasSuffix(alert, detect.SuffixSlow)
 }
 
 // host is what an action may use of the program.
 func (a *App) host(incident *jenner.Incident) act.Host {
 	return act.Host{
-		Telemetry: a.World.Telemetry,
+		Telemetry: a.view.About(incident.Service),
 		Page: func(ctx context.Context, severity jenner.Severity, title, body string) error {
 			return a.router.Notify(ctx, incident.Policy.EscalationChannel, notify.Message{Key: incident.ID + "/" + title,
 				At: time.Now(), Severity: severity, Incident: incident.ID, Service: incident.Service, Title: title,

@@ -56,9 +56,10 @@ func (a *App) start(ctx context.Context) error {
 		stop()
 		return err
 	}
-	a.onStop(func() error { a.observers.Close(); a.prober.Close(); a.scraper.Close(); return nil })
+	a.onStop(func() error { a.observers.Close(); a.prober.Close(); a.scraper.Close(); a.servers.Close(); return nil })
 	a.onStop(func() error { return a.forgetNothing(context.WithoutCancel(ctx)) })
 	a.onStop(func() error { stop(); background.Wait(); return nil })
+	background.Go(func() { a.servers.Run(running) })
 	background.Go(func() { a.engine.Run(running) })
 	background.Go(func() { a.intake.Run(running) })
 	background.Go(func() { a.runner.Run(running) })
@@ -86,6 +87,7 @@ func (a *App) apply(docs *jenner.Documents) error {
 	}
 	a.docs.Store(docs)
 	a.calendars.Set(docs.Calendars)
+	a.servers.Set(docs)
 	a.engine.Set(docs)
 	a.prober.Set(docs.Services)
 	a.observers.Set(docs.Services)
@@ -151,7 +153,9 @@ func (a *App) remember(ctx context.Context) error {
 // dropped counts the alerts that were lost, by reason.
 func (a *App) dropped() map[string]uint64 {
 	drops := a.World.Board.Drops()
-	return map[string]uint64{"full": drops.Full, "crowded": drops.Crowded, "slow": drops.Slow, "unreadable": drops.Unreadable}
+	unmapped, ignored := a.engine.Nobody()
+	return map[string]uint64{"full": drops.Full, "crowded": drops.Crowded, "slow": drops.Slow, "unreadable": drops.Unreadable,
+		"unmapped": unmapped, "ignored": ignored}
 }
 
 func (a *App) forgetNothing(ctx context.Context) error {

@@ -61,6 +61,12 @@ func (l *Loaded) check(names Names) *checker {
 	for _, receiver := range c.docs.Receivers {
 		c.receiver(receiver)
 	}
+	for _, server := range c.docs.Prometheus {
+		c.prometheus(server)
+	}
+	for _, catalogue := range c.docs.Catalogues {
+		c.catalogue(catalogue)
+	}
 	c.limits(c.docs.Limits)
 	return c
 }

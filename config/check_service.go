@@ -3,10 +3,13 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/internal/strict"
@@ -37,9 +40,19 @@ func (c *checker) service(service jenner.Service) {
 	for i, source := range service.Metrics {
 		d.metrics(service, fmt.Sprintf("/metrics/%d", i), source)
 	}
+	d.asked(service)
 }
 
 func (d document) metrics(service jenner.Service, base string, source jenner.MetricsSource) {
+	for _, label := range slices.Sorted(maps.Keys(source.Labels)) {
+		path := strict.Join(base+"/labels", label)
+		switch {
+		case !model.LegacyValidation.IsValidLabelName(label) || strings.HasPrefix(label, "__"):
+			d.problem(path, "%q is no name of a label", label)
+		case label == "service" || label == "instance":
+			d.problem(path, "the label %s is added by itself", label)
+		}
+	}
 	if source.Kind != "" {
 		path := strict.Join(base, source.Kind)
 		if d.names != nil {

@@ -29,6 +29,9 @@ func readForm(node *yaml.Node) (*form, []strict.Problem) {
 		return nil, problemAt(node, "a document must be a mapping with kind, name and so on")
 	}
 	r := &formReader{node: node}
+	if said := r.value("kind"); said != nil && said.Value == operatorKind {
+		return r.operatorRule()
+	}
 	kind, problems := r.kind()
 	if kind == "" {
 		return nil, problems
@@ -163,7 +166,7 @@ func (r *formReader) metadataName(metadata *yaml.Node, kind string) (pair []*yam
 		switch {
 		case !slices.Contains(known, key.Value):
 			problems = append(problems, problemAt(key, "unknown key %q in metadata%s", key.Value, strict.Hint(key.Value, known))...)
-		case key.Value == "name" && kind != kindLimits: // which has no name, but Kubernetes asks for one
+		case key.Value == "name" && kind != kindLimits && kind != kindCatalogue: // which have no name, but Kubernetes asks for one
 			pair = append(pair, key, metadata.Content[i+1])
 		}
 	}
@@ -174,5 +177,7 @@ func (r *formReader) metadataName(metadata *yaml.Node, kind string) (pair []*yam
 }
 
 // nameless tells whether a kind's documents need not be named: a policy is then named after its incident type, and
-// there is only one document of limits.
-func nameless(kind string) bool { return kind == kindPolicy || kind == kindLimits }
+// there is only one document of limits. A catalogue is known by its place.
+func nameless(kind string) bool {
+	return kind == kindPolicy || kind == kindLimits || kind == kindCatalogue
+}

@@ -9,6 +9,7 @@ import (
 // index are the names that documents may refer to.
 type index struct {
 	services, runbooks, channels []string
+	servers                      []string // of metrics
 	targets                      []string // names, and SERVICE/NAME
 	alerts                       []string // of every detector
 	events                       []string // that a signature looks for
@@ -53,8 +54,23 @@ func indexOf(docs *jenner.Documents) index {
 		x.alerts = append(x.alerts, receiver.Alerts...)
 		x.foreign = x.foreign || len(receiver.Alerts) == 0
 	}
+	for _, server := range docs.Prometheus {
+		x.servers = append(x.servers, server.Name)
+		if server.Service != "" {
+			x.alerts = append(x.alerts, jenner.TelemetryDown)
+		}
+	}
+	for _, catalogue := range docs.Catalogues {
+		for _, group := range catalogue.Groups {
+			for _, rule := range group.Rules {
+				if rule.Alert != "" {
+					x.alerts = append(x.alerts, rule.Alert)
+				}
+			}
+		}
+	}
 	x.people(docs)
-	for _, list := range []*[]string{&x.services, &x.runbooks, &x.channels, &x.teams} { // of documents not read as a whole
+	for _, list := range []*[]string{&x.services, &x.runbooks, &x.channels, &x.teams, &x.servers} { // of documents not read as a whole
 		*list = slices.DeleteFunc(*list, func(name string) bool { return name == "" })
 	}
 	for _, list := range []*[]string{&x.targets, &x.alerts, &x.events, &x.probes, &x.causes, &x.environments, &x.controllers,

@@ -24,7 +24,9 @@ const (
 	kindCalendar   = "calendar"
 	kindMapping    = "mapping"
 	kindReceiver   = "receiver"
-	kindLimits     = "limits" // at most one, and without a name
+	kindPrometheus = "prometheus"
+	kindCatalogue  = "catalogue" // its documents are named after their place
+	kindLimits     = "limits"    // at most one, and without a name
 )
 
 // kindTypes are the types that the kinds are decoded into.
@@ -40,6 +42,8 @@ var kindTypes = map[string]reflect.Type{
 	kindCalendar:   reflect.TypeFor[jenner.Calendar](),
 	kindMapping:    reflect.TypeFor[jenner.Mapping](),
 	kindReceiver:   reflect.TypeFor[jenner.Receiver](),
+	kindPrometheus: reflect.TypeFor[jenner.Prometheus](),
+	kindCatalogue:  reflect.TypeFor[jenner.Catalogue](),
 	kindLimits:     reflect.TypeFor[jenner.Limits](),
 }
 
@@ -51,6 +55,7 @@ var telling = []struct{ key, kind string }{
 	{"ics", kindCalendar},
 	{"max_targets_at_once", kindLimits},
 	{"max_targets_of_service", kindLimits},
+	{"groups", kindCatalogue},
 }
 
 // Kinds are the kinds of documents, sorted.
@@ -144,6 +149,14 @@ var adders = map[string]adder{
 		all.Receivers = append(all.Receivers, receiver)
 		return lines, receiver.Name, problems
 	},
+	kindPrometheus: func(all *jenner.Documents, fields *yaml.Node, dir string, source jenner.Source) (
+		strict.Positions, string, []strict.Problem) {
+		server := jenner.Prometheus{Source: source, Dir: dir}
+		lines, problems := strict.Node(fields, &server)
+		all.Prometheus = append(all.Prometheus, server)
+		return lines, server.Name, problems
+	},
+	kindCatalogue: addCatalogue,
 	kindLimits: func(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (
 		strict.Positions, string, []strict.Problem) {
 		limits := jenner.Limits{Source: source}

@@ -42,8 +42,11 @@ func Schema(kind string, params ...ParamTypes) ([]byte, error) {
 		AnyOf:  []*jsonschema.Schema{flat(kind, fields), kubernetes(kind, fields)},
 		Defs:   s.defs,
 	}
-	if kind == kindPolicy {
+	switch kind {
+	case kindPolicy:
 		root.AnyOf = append(root.AnyOf, wrapped(fields))
+	case kindCatalogue:
+		root.AnyOf = append(root.AnyOf, operated(fields))
 	}
 	delete(s.defs, document.Name())
 	return json.MarshalIndent(root, "", "  ")
@@ -96,6 +99,13 @@ func wrapped(fields *jsonschema.Schema) *jsonschema.Schema {
 	return object(map[string]*jsonschema.Schema{
 		"kind": kindSchema(kindPolicy), "name": {Type: "string"}, wrapper: &inner,
 	}, wrapper)
+}
+
+// operated is a catalogue as an object of the Prometheus operator, in which Kubernetes and others keep more than its fields.
+func operated(fields *jsonschema.Schema) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "object", Required: []string{"apiVersion", "kind", "spec"}, Properties: map[string]*jsonschema.Schema{
+		"apiVersion": constant(operatorVersion), "kind": constant(operatorKind), "spec": fields,
+	}}
 }
 
 func kindSchema(kind string) *jsonschema.Schema {

@@ -130,7 +130,10 @@ func TestBothFormsAreEqual(t *testing.T) {
 		"calendar":   "kind: calendar\nname: plans\nics: http://x\neffect: freeze",
 		"mapping":    "kind: mapping\nname: m\nrules:\n- {match: {app: x}, service: checkout}\n- {match: {app: y}, ignore: true}",
 		"receiver":   "kind: receiver\nname: am\nfrom: alertmanager\nlocal: true\nalertmanager: {url: http://x, every: 5s}",
-		"limits":     "kind: limits\nmax_targets_at_once: 5",
+		"prometheus": "kind: prometheus\nname: main\nurl: http://x:9090\ntenant: a\nlabels: {cluster: b}\nmax_age: 1m",
+		"catalogue": "kind: catalogue\ngroups:\n- name: g\n  interval: 30s\n  rules:\n  - {record: 'a:b', expr: sum(b)}\n" +
+			"  - {alert: A, expr: b > 1, for: 5m, labels: {severity: critical}, annotations: {summary: '{{ $value }}'}}",
+		"limits": "kind: limits\nmax_targets_at_once: 5",
 	}
 	if len(flat) != len(config.Kinds()) {
 		t.Errorf("there are the kinds %v, and documents of %d", config.Kinds(), len(flat))
@@ -150,7 +153,8 @@ func TestBothFormsAreEqual(t *testing.T) {
 			t.Errorf("%s: nothing was loaded", kind)
 		}
 		ignored := cmp.Options{cmpopts.IgnoreTypes(jenner.Source{}), cmpopts.IgnoreFields(jenner.Target{}, "Dir"), cmpopts.IgnoreFields(jenner.Receiver{}, "Dir"),
-			cmpopts.IgnoreFields(jenner.Calendar{}, "Dir")}
+			cmpopts.IgnoreFields(jenner.Calendar{}, "Dir"), cmpopts.IgnoreFields(jenner.Prometheus{}, "Dir"),
+			cmpopts.IgnoreFields(jenner.GroupRule{}, "Line")}
 		if diff := cmp.Diff(one.Documents, other.Documents, ignored); diff != "" {
 			t.Errorf("%s: the forms differ (-flat +Kubernetes):\n%s", kind, diff)
 		}

@@ -34,6 +34,8 @@ type Input struct {
 	Versions map[string]string
 	// TelemetryAge is how old the newest observation of Service is.
 	TelemetryAge time.Duration
+	// Believed is for how long the numbers of the server are believed that is asked about Service; zero: there is none.
+	Believed time.Duration
 	// Version is the hash of Runbook as it stands now.
 	Version string
 	Limits  jenner.Limits

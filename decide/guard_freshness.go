@@ -21,7 +21,7 @@ const (
 // asked whether this run may be made, an alert does not grow older, for the request has an end of its own. An alert of
 // another system was seen for as long as that one vouches for it, and not a moment longer.
 func freshness(in Input) jenner.GuardResult {
-	stale, expiry := staleAfter(in.Service), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
+	stale, expiry := max(staleAfter(in.Service), in.Believed), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
 	acted, paused := !in.Incident.ActedAt.IsZero(), asked(in)
 	var firing, fresh, expired int
 	var newest, youngest time.Time

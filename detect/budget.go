@@ -89,6 +89,7 @@ var errNoEvents = errors.New("no data")
 
 func (b *Budgets) sum(ctx context.Context, service string, slo jenner.SLO, promql string) (float64, error) {
 	step := max(slo.Window.Std()/budgetSteps, time.Second).Round(time.Second)
+	ctx = jenner.Asking(ctx, jenner.Question{Service: service})
 	answer, err := b.telemetry.Query(ctx, fmt.Sprintf("sum(sum_over_time((%s)[%ds:%ds]))", promql,
 		int(slo.Window.Std().Seconds()), int(step.Seconds())))
 	if err == nil && answer.NoData() {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -43,6 +44,12 @@ type Options struct {
 	// HasData tells whether the metrics that a rule reads have data at all, whatever its comparison says. Without it,
 	// only an answer counts as data, so that a rule's alert can fire but is never resolved.
 	HasData func(ctx context.Context, promql string) (bool, error)
+	// Complete is the same for rules of catalogues, which read metrics that are there only while something is wrong: it tells
+	// also of those without data whether they would be there. recorded are the expressions of recorded metrics by name.
+	// HasData where nil.
+	Complete func(ctx context.Context, promql string, recorded map[string]string) (bool, error)
+	// Record stores what the recording rules of catalogues give; nil: they are not evaluated.
+	Record func(samples ...jenner.Sample) error
 	// Steady learns what is normal; nil: the engine makes its own with the defaults of NewSteady.
 	Steady *Steady
 	Logger *slog.Logger // slog.Default() where nil
@@ -56,17 +63,25 @@ type Engine struct {
 	every     time.Duration
 	triggers  func(jenner.Runbook) (name, promql string, err error)
 	hasData   func(ctx context.Context, promql string) (bool, error)
+	complete  func(ctx context.Context, promql string, recorded map[string]string) (bool, error)
+	record    func(samples ...jenner.Sample) error
 	steady    *Steady
 	log       *slog.Logger
 
 	mu   sync.RWMutex // guards docs; taken after tick
 	docs *jenner.Documents
 
-	tick    sync.Mutex // guards all below: one evaluation, or one change of the documents, at a time
-	rules   []*rule
-	slis    map[string]*sliWatch
-	sampled time.Time
-	warned  map[string]bool
+	tick     sync.Mutex // guards all below: one evaluation, or one change of the documents, at a time
+	rules    []*rule
+	slis     map[string]*sliWatch
+	recorded map[string]string // the expressions of recorded metrics by name
+	mapper   *Mapper
+	lanes    []*lane
+
+	warn   sync.Mutex // guards warned
+	warned map[string]bool
+
+	unmapped, ignored atomic.Uint64
 }
 
 // New makes an engine with no documents. It panics where something is missing that it cannot work without, which is a
@@ -77,7 +92,7 @@ func New(opts Options) *Engine {
 	}
 	e := &Engine{
 		telemetry: opts.Telemetry, board: opts.Board, now: opts.Now, every: opts.Every,
-		triggers: opts.Triggers, hasData: opts.HasData, steady: opts.Steady, log: opts.Logger,
+		triggers: opts.Triggers, hasData: opts.HasData, complete: opts.Complete, record: opts.Record, steady: opts.Steady, log: opts.Logger,
 		docs: &jenner.Documents{}, slis: map[string]*sliWatch{}, warned: map[string]bool{},
 	}
 	if e.every <= 0 {
@@ -96,6 +111,11 @@ func New(opts Options) *Engine {
 			return !answer.NoData(), err
 		}
 	}
+	if e.complete == nil {
+		e.complete = func(ctx context.Context, promql string, _ map[string]string) (bool, error) {
+			return e.hasData(ctx, promql)
+		}
+	}
 	return e
 }
 
@@ -107,6 +127,9 @@ func (e *Engine) Steady() *Steady { return e.steady }
 func (e *Engine) Set(docs *jenner.Documents) {
 	e.tick.Lock()
 	defer e.tick.Unlock()
+	for _, lane := range e.lanes {
+		lane.end()
+	}
 	e.mu.Lock() // to the end, so that no probe of the old documents comes between
 	defer e.mu.Unlock()
 	e.docs = docs
@@ -114,6 +137,7 @@ func (e *Engine) Set(docs *jenner.Documents) {
 	e.steady.Set(docs)
 	e.setRules(docs)
 	e.setSLIs(docs)
+	e.lanes = e.lanesOf(docs)
 	e.withdraw(docs)
 }
 
@@ -121,6 +145,7 @@ func (e *Engine) Set(docs *jenner.Documents) {
 func (e *Engine) Run(ctx context.Context) {
 	ticker := time.NewTicker(e.every)
 	defer ticker.Stop()
+	defer e.endLanes()
 	for {
 		e.look(ctx)
 		select {
@@ -131,20 +156,26 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// look is one evaluation of everything. Questions are asked one after the other: what takes longer than the period
-// delays the next look, and never piles up.
+// look is one evaluation of everything that is due. Jenner's own numbers are asked one question after the other: what takes
+// longer than the period delays the next look, and never piles up. Servers are asked beside that, each by itself, so that one
+// that hangs holds up nobody else.
 func (e *Engine) look(ctx context.Context) {
 	e.tick.Lock()
 	defer e.tick.Unlock()
-	for _, rule := range e.rules {
-		if ctx.Err() != nil {
-			return
+	for _, lane := range e.lanes {
+		if lane.server == "" {
+			lane.look(ctx)
+		} else {
+			lane.begin(ctx)
 		}
-		e.evaluate(ctx, rule)
 	}
-	if now := e.now(); e.sampled.IsZero() || now.Sub(e.sampled) >= sampleEvery {
-		e.sampled = now
-		e.sampleSLIs(ctx)
+}
+
+func (e *Engine) endLanes() {
+	e.tick.Lock()
+	defer e.tick.Unlock()
+	for _, lane := range e.lanes {
+		lane.end()
 	}
 }
 
@@ -241,7 +272,7 @@ func (e *Engine) withdraw(docs *jenner.Documents) {
 
 func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 	service, known := docs.Service(alert.Service)
-	if !known {
+	if !known && alert.Service != "" {
 		return false
 	}
 	switch alert.Kind {
@@ -268,6 +299,8 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 // warnOnce says what people must know, once until the documents change.
 func (e *Engine) warnOnce(text string, about ...any) {
 	key := fmt.Sprint(append([]any{text}, about...)...)
+	e.warn.Lock()
+	defer e.warn.Unlock()
 	if !e.warned[key] {
 		e.warned[key] = true
 		e.log.Warn("detect: "+text, about...)

@@ -2,8 +2,10 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -23,16 +25,23 @@ type rule struct {
 	severity jenner.Severity
 	summary  string
 
+	about  string      // the service that its question is about; empty: none
+	server string      // that it is asked of; empty: of Jenner's own numbers
+	of     *catalogued // of a catalogue's rule; else nil
+
 	pending map[string]time.Time // fingerprint to since when the expression holds without a break
 	failing bool                 // the last question could not be asked
 }
 
 func (r *rule) key() string {
-	return strings.Join([]string{string(r.kind), r.service, r.name, r.promql, r.follows, r.hold.String()}, "\x00")
+	return strings.Join([]string{string(r.kind), r.service, r.name, r.promql, r.follows, r.hold.String(), r.of.key()}, "\x00")
 }
 
 // owns tells whether the alert is one of the rule's.
 func (r *rule) owns(alert jenner.Alert) bool {
+	if r.of != nil || strings.HasPrefix(alert.Fingerprint, cataloguePrefix) {
+		return r.of != nil && r.of.owns(alert)
+	}
 	return alert.Kind == r.kind && alert.Name == r.name && (r.service == "" || alert.Service == r.service)
 }
 
@@ -42,9 +51,9 @@ func forService(promql, service string) string {
 }
 
 func (e *Engine) setRules(docs *jenner.Documents) {
-	pending := map[string]map[string]time.Time{}
+	before := map[string]*rule{}
 	for _, old := range e.rules {
-		pending[old.key()] = old.pending
+		before[old.key()] = old
 	}
 	e.rules = nil
 	taken := map[string]bool{}
@@ -57,10 +66,18 @@ func (e *Engine) setRules(docs *jenner.Documents) {
 			continue
 		}
 		taken[identity] = true
-		if r.pending = pending[r.key()]; r.pending == nil {
-			r.pending = map[string]time.Time{}
-		}
 		e.rules = append(e.rules, r)
+	}
+	e.rules = append(e.rules, e.catalogueRules(docs)...)
+	for _, r := range e.rules {
+		r.pending = map[string]time.Time{}
+		if old := before[r.key()]; old != nil {
+			r.pending = old.pending
+			r.of.goOn(old.of)
+		}
+		about, _ := docs.Service(r.about)
+		server, _ := docs.Server(about)
+		r.server = server.Name
 	}
 }
 
@@ -75,7 +92,7 @@ func serviceRules(docs *jenner.Documents) []*rule {
 			rules = append(rules, &rule{
 				kind: jenner.AlertRule, service: service.Name, name: written.Name,
 				promql: forService(written.PromQL, service.Name), hold: written.For.Std(),
-				severity: severity, summary: written.Summary,
+				severity: severity, summary: written.Summary, about: service.Name,
 			})
 		}
 	}
@@ -120,8 +137,12 @@ func triggers(runbook jenner.Runbook, promql string, services []string) []*rule 
 }
 
 func newTrigger(runbook jenner.Runbook, promql, follows string, selected []string, service string) *rule {
+	about := service
+	if about == "" && len(selected) > 0 {
+		about = selected[0]
+	}
 	return &rule{
-		kind: jenner.AlertTrigger, service: service, selected: selected, name: runbook.Name,
+		kind: jenner.AlertTrigger, service: service, selected: selected, name: runbook.Name, about: about,
 		promql: promql, follows: follows, hold: runbook.Trigger.For.Std(), severity: jenner.SeverityPage,
 		summary: "the trigger of runbook " + runbook.Name + " holds: " + runbook.Trigger.Alert,
 	}
@@ -155,35 +176,74 @@ func contains(list []string, wanted string) bool {
 // it is, and is not refreshed; a pending one stays pending until its `for` is over, and is then forgotten.
 func (e *Engine) evaluate(ctx context.Context, r *rule) {
 	now := e.now()
-	if r.follows != "" {
+	switch {
+	case r.follows != "":
 		e.follow(r, now)
 		return
+	case r.of != nil && r.of.written.Record != "":
+		e.evaluateRecord(ctx, r)
+		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
+	defer e.recordAlerts(r, now)
+	ctx = jenner.Asking(ctx, jenner.Question{Service: r.about})
+	if r.server == "" { // a server has a timeout of its own
+		limited, cancel := context.WithTimeout(ctx, queryTimeout)
+		defer cancel()
+		ctx = limited
+	}
 	answer, err := e.telemetry.Query(ctx, r.promql)
 	if err != nil {
 		e.couldNotAsk(r, err)
 		r.noData(now)
 		return
 	}
-	active, undecided := e.hold(r, answer, now)
-	if len(active) == 0 {
+	active, undecided, err := e.hold(ctx, r, answer, now)
+	if err == nil && len(active) == 0 && e.mayRelease(r) {
 		// No series holds: either the comparison is false, or there was nothing to compare.
-		has, err := e.hasData(ctx, r.promql)
-		if err != nil {
-			e.couldNotAsk(r, err)
-		}
-		if err != nil || !has {
+		var has bool
+		if has, err = e.decided(ctx, r); err == nil && !has {
 			r.noData(now)
 			return
 		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the rule is not looked at any more
+	}
+	if err != nil {
+		e.couldNotAsk(r, err)
+		r.noData(now)
+		return
 	}
 	r.failing = false
 	e.release(r, active, undecided, now)
 }
 
+// decided tells whether a rule that holds for nothing was evaluated over data.
+func (e *Engine) decided(ctx context.Context, r *rule) (bool, error) {
+	if r.of != nil {
+		return e.complete(ctx, r.promql, e.recorded)
+	}
+	return e.hasData(ctx, r.promql)
+}
+
+// mayRelease tells whether there is anything that would be released if the rule held for nothing.
+func (e *Engine) mayRelease(r *rule) bool {
+	return len(r.pending) > 0 || slices.ContainsFunc(e.firingFor(r), r.owns)
+}
+
+// firingFor are the alerts on the board among which a rule's own are. The board is asked, not a memory of the engine's own, so
+// that alerts from before a restart are resolved too.
+func (e *Engine) firingFor(r *rule) []jenner.Alert {
+	if r.service != "" {
+		return e.board.Firing(r.service)
+	}
+	return e.board.AllFiring()
+}
+
 func (e *Engine) couldNotAsk(r *rule, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	if !r.failing { // once for each time it breaks, not at each look
 		e.log.Warn("detect: a rule could not be evaluated, which counts as no data; check its PromQL and the telemetry",
 			"alert", r.name, "service", r.service, "error", err)
@@ -203,22 +263,41 @@ func (r *rule) noData(now time.Time) {
 
 // hold takes the series that the expression holds for. A series without a number (0/0) is undecided: there is no data
 // in it, so it is neither held nor released.
-func (e *Engine) hold(r *rule, answer jenner.Answer, now time.Time) (active, undecided map[string]bool) {
+func (e *Engine) hold(ctx context.Context, r *rule, answer jenner.Answer, now time.Time) (active, undecided map[string]bool, err error) {
 	active, undecided = map[string]bool{}, map[string]bool{}
+	var alerts []jenner.Alert
 	for _, sample := range answer.Samples {
-		service, ours := e.serviceOf(r, sample)
-		if !ours {
-			continue
-		}
-		alert := r.alert(service, sample, now)
-		if math.IsNaN(sample.Value) {
+		alert, ours := e.alertOf(ctx, r, sample, now)
+		switch {
+		case !ours:
+		case math.IsNaN(sample.Value):
 			undecided[alert.Fingerprint] = true
-			continue
+		case r.of != nil && active[alert.Fingerprint]:
+			return nil, nil, fmt.Errorf("two series give the same alert, %s; its labels must tell them apart", labelText(alert.Labels))
+		default:
+			active[alert.Fingerprint] = true
+			alerts = append(alerts, alert)
 		}
-		active[alert.Fingerprint] = true
+	}
+	if r.of != nil && r.of.limit > 0 && len(alerts) > r.of.limit {
+		return nil, nil, fmt.Errorf("it holds for %d series, and the limit of its group is %d", len(alerts), r.of.limit)
+	}
+	for _, alert := range alerts {
 		e.raise(r, alert, now)
 	}
-	return active, undecided
+	return active, undecided, nil
+}
+
+// alertOf is the alert of one series, as it would fire now; false where it is nobody's.
+func (e *Engine) alertOf(ctx context.Context, r *rule, sample jenner.Sample, now time.Time) (jenner.Alert, bool) {
+	if r.of != nil {
+		return e.catalogueAlert(ctx, r, sample, now)
+	}
+	service, ours := e.serviceOf(r, sample)
+	if !ours {
+		return jenner.Alert{}, false
+	}
+	return r.alert(service, sample, now), true
 }
 
 // raise puts an alert on the board that fires already, or whose `for` is over; else it stays pending.
@@ -234,6 +313,7 @@ func (e *Engine) raise(r *rule, alert jenner.Alert, now time.Time) {
 	}
 	if now.Sub(since) >= r.hold {
 		delete(r.pending, alert.Fingerprint)
+		e.countNobody(alert)
 		e.board.Put(alert)
 	}
 }
@@ -264,17 +344,13 @@ func (e *Engine) release(r *rule, active, undecided map[string]bool, now time.Ti
 			delete(r.pending, fingerprint)
 		}
 	}
-	// The board is asked, not a memory of the engine's own, so that alerts from before a restart are resolved too.
-	firing := e.board.AllFiring
-	if r.service != "" {
-		firing = func() []jenner.Alert { return e.board.Firing(r.service) }
-	}
-	for _, alert := range firing() {
-		if r.owns(alert) && !active[alert.Fingerprint] && !undecided[alert.Fingerprint] {
+	for _, alert := range e.firingFor(r) {
+		if r.owns(alert) && !active[alert.Fingerprint] && !undecided[alert.Fingerprint] && r.of.over(alert.Fingerprint, now) {
 			alert.Status, alert.SeenAt = jenner.Resolved, now
 			e.board.Put(alert)
 		}
 	}
+	r.of.holds(active)
 }
 
 // serviceOf tells whose alert a series would be; false where it is nobody's, or another service's.

@@ -19,6 +19,7 @@ type sliWatch struct {
 	service jenner.Service
 	sli     jenner.SLI
 	since   time.Time // since when it is out of bounds without a break; zero: it is not, as far as is known
+	server  string    // that it is asked of; empty: Jenner's own numbers
 }
 
 func (e *Engine) setSLIs(docs *jenner.Documents) {
@@ -27,7 +28,8 @@ func (e *Engine) setSLIs(docs *jenner.Documents) {
 	for _, service := range docs.Services {
 		for _, sli := range service.SLIs {
 			key := sliKey(service.Name, sli.Name)
-			watch := &sliWatch{service: service, sli: sli}
+			server, _ := docs.Server(service)
+			watch := &sliWatch{service: service, sli: sli, server: server.Name}
 			if old := before[key]; old != nil && old.sli.PromQL == sli.PromQL {
 				watch.since = old.since
 			}
@@ -36,19 +38,13 @@ func (e *Engine) setSLIs(docs *jenner.Documents) {
 	}
 }
 
-// sampleSLIs takes one sample of every SLI, learns from it, and judges it.
-func (e *Engine) sampleSLIs(ctx context.Context) {
-	for _, watch := range e.slis {
-		if ctx.Err() != nil {
-			return
-		}
-		e.sample(ctx, watch)
-	}
-}
-
+// sample takes one sample of an SLI, learns from it, and judges it.
 func (e *Engine) sample(ctx context.Context, watch *sliWatch) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
+	if watch.server == "" { // a server has a timeout of its own
+		limited, cancel := context.WithTimeout(ctx, queryTimeout)
+		defer cancel()
+		ctx = limited
+	}
 	service, now := watch.service.Name, e.now()
 	quiet := len(e.board.Firing(service)) == 0
 	if !quiet {

@@ -256,6 +256,7 @@ func (b Bounds) text() string {
 
 // measure asks for the SLI's present value. Every error means that there is no data, never that the service is bad.
 func measure(ctx context.Context, t jenner.Telemetry, service string, sli jenner.SLI) (float64, error) {
+	ctx = jenner.Asking(ctx, jenner.Question{Service: service})
 	answer, err := t.Query(ctx, forService(sli.PromQL, service))
 	switch {
 	case err != nil:

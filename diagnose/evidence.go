@@ -31,6 +31,7 @@ const serviceVariable = "$service"
 // over, and so is NaN: a share of nothing says nothing.
 func (w world) judgePromQL(ctx context.Context, service jenner.Service, text string) verdict {
 	name := strings.Trim(strconv.Quote(service.Name), `"`) // it stands inside quotes there
+	ctx = jenner.Asking(ctx, jenner.Question{Service: service.Name})
 	answer, err := w.in.Telemetry.Query(ctx, strings.ReplaceAll(text, serviceVariable, name))
 	if err != nil {
 		return missing("it could not be asked: %v", err)

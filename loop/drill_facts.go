@@ -94,6 +94,7 @@ func (l *Lab) reached(drill *jenner.Drill) []string {
 // measure asks for the experiment's own numbers. One that has no answer is left out.
 func (l *Lab) measure(ctx context.Context, experiment jenner.Experiment) map[string]float64 {
 	measured := map[string]float64{}
+	ctx = jenner.Asking(ctx, jenner.Question{Service: experiment.Service})
 	for name, promql := range experiment.Measure {
 		if answer, err := l.Telemetry.Query(ctx, promql); err == nil && !answer.NoData() {
 			measured[name] = answer.Samples[0].Value

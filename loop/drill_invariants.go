@@ -62,7 +62,7 @@ func (l *Lab) read(ctx context.Context, experiment jenner.Experiment, invariant 
 		defer cancel()
 		return l.Ask(ctx, service, *invariant.Ask)
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(jenner.Asking(ctx, jenner.Question{Service: experiment.Service}), askPatience)
 	defer cancel()
 	answer, err := l.Telemetry.Query(ctx, invariant.PromQL)
 	switch {

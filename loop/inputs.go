@@ -28,7 +28,8 @@ func (w *World) decideInput(ctx context.Context, step *incidentStep) (decide.Inp
 	}
 	input := decide.Input{Now: step.Now, Policy: incident.Policy, Runbook: book, Service: service, Target: target.Ref(),
 		Cause: cause, Incident: *incident, Alerts: incident.Alerts, Holds: w.Holds(), Dependencies: w.dependencies(service),
-		Siblings: w.siblings(service), TelemetryAge: w.telemetryAge(service, step.Now), Version: w.version(book), Limits: docs.Limits}
+		Siblings: w.siblings(service), Version: w.version(book), Limits: docs.Limits}
+	input.TelemetryAge, input.Believed = w.telemetryAge(service, step.Now)
 	input.Steps, input.Owners, input.Places = touching(surveyed, service, target.Ref())
 	if w.Planned != nil {
 		input.Planned, input.Gaps = w.Planned(service, step.Now)
@@ -188,12 +189,19 @@ func (w *World) siblings(service jenner.Service) decide.Siblings {
 }
 
 // telemetryAge is how long ago anything at all was last heard about a service: an answer of a probe, or an alert, which is
-// all there is of a service that somebody else watches.
-func (w *World) telemetryAge(service jenner.Service, now time.Time) time.Duration {
+// all there is of a service that somebody else watches. An alert made of a server's numbers is as old as the newest of them.
+// believed is for how long that server's numbers are; zero where there is no server.
+func (w *World) telemetryAge(service jenner.Service, now time.Time) (age, believed time.Duration) {
 	var newest time.Time
+	if w.Heard != nil {
+		newest, believed = w.Heard(service)
+	}
 	for _, alert := range w.Board.Firing(service.Name) {
 		if !alert.ValidUntil.IsZero() && alert.Vouched(now) && now.After(newest) {
 			newest = now // whoever vouches for it looks
+		}
+		if ofNumbers := alert.Kind == jenner.AlertRule || alert.Kind == jenner.AlertSLI || alert.Kind == jenner.AlertTrigger; ofNumbers && believed > 0 {
+			continue
 		}
 		if alert.SeenAt.After(newest) {
 			newest = alert.SeenAt
@@ -204,5 +212,5 @@ func (w *World) telemetryAge(service jenner.Service, now time.Time) time.Duratio
 			newest = state.At
 		}
 	}
-	return now.Sub(newest)
+	return now.Sub(newest), believed
 }

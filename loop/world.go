@@ -49,6 +49,9 @@ type World struct {
 	Stepper *act.Stepper
 	// AskNow asks the probes of a service out of turn, since a stage waits for their answers.
 	AskNow func(service string)
+	// Heard is when the newest number was taken that answered a question about a service which a server is asked about, and for
+	// how long its numbers are believed; nil, or zero: no server is asked about the service.
+	Heard func(service jenner.Service) (newest time.Time, believed time.Duration)
 	// Holds are those in force: the kill switch, and services that nobody may act on for a while.
 	Holds func() []jenner.Hold
 	// Planned are the events of calendars that are on for a service, and the calendars that cannot be read; nil: there

@@ -12,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/jenner-heal/jenner"
 )
 
 // metricPatience is how long one question of a condition may take.
@@ -35,7 +37,7 @@ func metricNow(env Env, promql string) (float64, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), metricPatience)
 	defer cancel()
-	answer, err := env.Telemetry.Query(ctx, promql)
+	answer, err := env.Telemetry.Query(jenner.Asking(ctx, jenner.Question{Service: env.Service}), promql)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("metric(%q) cannot be asked: %w", promql, err)

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -55,6 +58,7 @@ type Scraper struct {
 type sourceID struct {
 	service, url, instance string
 	kind, content          string // of a provider's source, in place of the url; content is what the files say of it
+	labels                 string // that the files add, as one text
 	every                  time.Duration
 }
 
@@ -62,6 +66,7 @@ type sourceID struct {
 type origin struct {
 	service jenner.Service
 	from    Source // nil for a page
+	labels  map[string]string
 }
 
 // NewScraper makes a scraper that fetches nothing yet.
@@ -81,8 +86,8 @@ func NewScraper(opts ScraperOptions) *Scraper {
 //
 // Each source is asked every Every, with a timeout of the same length but 10 s at most. Its samples get the labels
 // service=NAME and instance=HOST:PORT, a further source of the same service at the same host and port
-// instance=HOST:PORT/PATH. A label of the page that bears one of these two names is kept as exported_service and
-// exported_instance. Timestamps of the page are not honoured: what counts is when it was seen. Each scrape also writes
+// instance=HOST:PORT/PATH, and the labels that the files add. A label of the page that bears the name of one of these is kept
+// as exported_service, exported_instance and so on. Timestamps of the page are not honoured: what counts is when it was seen. Each scrape also writes
 // `up` (1, or 0 where it failed) and `scrape_duration_seconds`; series that vanished, and after a failure all series of
 // the page, end at once instead of after the lookback. Samples of a page that bear the names of these two are dropped and
 // counted (see Store.Dropped).
@@ -114,7 +119,7 @@ func (s *Scraper) Set(services []jenner.Service) error {
 func (s *Scraper) start(id sourceID, of origin, after <-chan struct{}) *source {
 	ctx, stop := context.WithCancel(context.Background())
 	one := &source{
-		id: id, store: s.opts.Store, limit: s.opts.BodyLimit, service: of.service, from: of.from,
+		id: id, store: s.opts.Store, limit: s.opts.BodyLimit, service: of.service, from: of.from, fixed: maps.Clone(of.labels),
 		logger: s.opts.Logger.With("service", id.service, "url", id.url),
 		stop:   stop, done: make(chan struct{}), series: map[string]*scraped{},
 	}
@@ -178,7 +183,8 @@ func (s *Scraper) sourcesOf(services []jenner.Service) (wanted map[sourceID]orig
 
 // sourceOf is one source. more is what tells its instance from another one at the same place.
 func (s *Scraper) sourceOf(service jenner.Service, metrics jenner.MetricsSource) (id sourceID, of origin, more string, err error) {
-	id = sourceID{service: service.Name, every: metrics.Every.Or(DefaultEvery)}
+	id = sourceID{service: service.Name, every: metrics.Every.Or(DefaultEvery), labels: labels.FromMap(metrics.Labels).String()}
+	of.labels = metrics.Labels
 	switch {
 	case metrics.Kind != "" && metrics.Scrape == "":
 		id.kind = metrics.Kind

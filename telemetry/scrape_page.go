@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"time"
@@ -35,6 +36,7 @@ type source struct {
 	from    Source       // a provider's source; nil for a page
 	client  *http.Client // of a page
 	limit   int64
+	fixed   map[string]string // labels of all its series
 
 	body    bytes.Buffer
 	symbols *labels.SymbolTable
@@ -55,8 +57,14 @@ type scraped struct {
 
 func (s *source) ownSeries() {
 	s.symbols = labels.NewSymbolTable()
+	if s.fixed == nil {
+		s.fixed = map[string]string{}
+	}
+	s.fixed["service"], s.fixed["instance"] = s.id.service, s.id.instance
 	own := func(name string) scraped {
-		return scraped{labels: labels.FromStrings(model.MetricNameLabel, name, "service", s.id.service, "instance", s.id.instance)}
+		set := maps.Clone(s.fixed)
+		set[model.MetricNameLabel] = name
+		return scraped{labels: labels.FromMap(set)}
 	}
 	s.up, s.took = own("up"), own("scrape_duration_seconds")
 }
@@ -203,7 +211,7 @@ func (s *source) known(line []byte, parser textparse.Parser) *scraped {
 	var set labels.Labels
 	parser.Labels(&set)
 	builder := labels.NewBuilder(set)
-	for name, ours := range map[string]string{"service": s.id.service, "instance": s.id.instance} {
+	for name, ours := range s.fixed {
 		if theirs := set.Get(name); theirs != "" {
 			builder.Set("exported_"+name, theirs)
 		}

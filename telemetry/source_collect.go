@@ -57,7 +57,7 @@ func (s *source) given(sample Sample) *scraped {
 	if set == nil {
 		set = map[string]string{}
 	}
-	for name, ours := range map[string]string{"service": s.id.service, "instance": s.id.instance} {
+	for name, ours := range s.fixed {
 		if theirs := set[name]; theirs != "" {
 			set["exported_"+name] = theirs
 		}

@@ -80,10 +80,12 @@ func (l *Lab) plugNode(name string, pid int) error {
 // StopNode stops a node as if its plug was pulled: the kubelet, all containers and its network end at once, and the
 // cluster is told nothing. Stopping it twice is as stopping it once.
 func (l *Lab) StopNode(ctx context.Context, name string) error {
-	if !slices.Contains(l.Nodes(), name) {
-		return l.noNode(name)
-	}
-	return l.stop(ctx, name)
+	return l.change(func() error {
+		if !slices.Contains(l.Nodes(), name) {
+			return l.noNode(name)
+		}
+		return l.stop(ctx, name)
+	})
 }
 
 func (l *Lab) noNode(name string) error {
@@ -104,17 +106,23 @@ func (l *Lab) stop(ctx context.Context, name string) error {
 
 // StartNode starts a node that was stopped. What it had stored is still there; its containers are not.
 func (l *Lab) StartNode(name string) error {
-	if !slices.Contains(l.Nodes(), name) {
-		return l.noNode(name)
-	}
-	if l.Running(name) {
-		return fmt.Errorf("%s runs already", name)
-	}
-	return l.boot(name, l.plugNode)
+	return l.change(func() error {
+		if !slices.Contains(l.Nodes(), name) {
+			return l.noNode(name)
+		}
+		if l.Running(name) {
+			return fmt.Errorf("%s runs already", name)
+		}
+		return l.boot(name, l.plugNode)
+	})
 }
 
 // Down stops everything in the reverse of its order and removes what was made, all but the logs.
 func (l *Lab) Down(ctx context.Context) error {
+	return l.change(func() error { return l.remove(ctx) })
+}
+
+func (l *Lab) remove(ctx context.Context) error {
 	for _, name := range slices.Backward(l.Order) {
 		if err := l.stop(ctx, name); err != nil {
 			return err

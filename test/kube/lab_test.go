@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -168,62 +166,5 @@ func TestANetworkPolicyHolds(t *testing.T) {
 	p.available(t, "client")
 	if _, err := ask(t.Context(), "GET", url); err == nil {
 		t.Error("the host reaches what only the client may")
-	}
-}
-
-// TestALostNodeIsLeft: a node whose plug is pulled is noticed, its pods are made anew elsewhere, and it can come back.
-func TestALostNodeIsLeft(t *testing.T) {
-	p := newPlace(t)
-	const node = "node2"
-	p.app(t, "web", 1, func(pod *corev1.PodSpec) {
-		pod.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{
-			{Weight: 100, Preference: corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
-				{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}}}}}}
-	})
-	if pod := p.onePod(t, "web"); pod.Spec.NodeName != node {
-		t.Fatalf("the pod is on %s", pod.Spec.NodeName)
-	}
-	kubelab(t, "node", "stop", node)
-	back := func() { kubelab(t, "node", "start", node) }
-	t.Cleanup(func() {
-		if back != nil {
-			back()
-		}
-	})
-	eventually(t, "the pod is made anew on another node", func(ctx context.Context) error {
-		pods, err := p.pods(ctx, "web")
-		for _, pod := range pods {
-			for _, condition := range pod.Status.Conditions {
-				if pod.Spec.NodeName != node && condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-					return nil
-				}
-			}
-		}
-		return errors.Join(errors.New("it is not"), err)
-	})
-	back()
-	back = nil
-	eventually(t, "the node comes back, without the pod", func(ctx context.Context) error {
-		found, err := p.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		pods, err := p.pods(ctx, "web")
-		if len(pods) != 1 {
-			err = errors.Join(err, fmt.Errorf("there are %d pods", len(pods)))
-		}
-		return errors.Join(err, ready(*found))
-	})
-}
-
-// kubelab runs a command of the lab, which only a cluster of kubelab has.
-func kubelab(t *testing.T, args ...string) {
-	t.Helper()
-	program := os.Getenv("KUBELAB")
-	if program == "" || os.Getenv("KUBELAB_DIR") == "" {
-		t.Fatal("KUBELAB and KUBELAB_DIR are not set: this cluster is none of kubelab's, and its nodes cannot be stopped; `make e2e-kube` without KUBECONFIG starts one")
-	}
-	if said, err := exec.Command(program, args...).CombinedOutput(); err != nil {
-		t.Fatalf("kubelab %v: %v: %s", args, err, said)
 	}
 }

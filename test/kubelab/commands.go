@@ -42,7 +42,7 @@ func rootCommand() *cobra.Command {
 	for _, starts := range []*cobra.Command{up, serve, run} {
 		starts.Flags().IntVar(&s.nodes, "nodes", 2, "number of nodes")
 	}
-	root.AddCommand(up, serve, run, s.downCommand(), s.statusCommand(), s.nodeCommand(), s.imageCommand(), buildCommand())
+	root.AddCommand(up, serve, run, s.downCommand(), s.statusCommand(), s.nodeCommand(), s.serviceCommand(), s.imageCommand(), buildCommand())
 	return root
 }
 
@@ -95,25 +95,39 @@ func (s *settings) statusCommand() *cobra.Command {
 }
 
 func (s *settings) nodeCommand() *cobra.Command {
-	node := &cobra.Command{Use: "node", Short: "Stop and start nodes"}
-	node.AddCommand(
-		&cobra.Command{Use: "stop NAME", Short: "Stop a node as if its plug was pulled", Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				l, err := s.open()
-				if err != nil {
-					return err
-				}
-				return l.StopNode(cmd.Context(), args[0])
-			}},
-		&cobra.Command{Use: "start NAME", Short: "Start a node that was stopped", Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				l, err := s.open()
-				if err != nil {
-					return err
-				}
-				return l.StartNode(args[0])
-			}})
+	node := &cobra.Command{Use: "node", Short: "Stop, start, cut off and mend nodes"}
+	for _, one := range []struct {
+		name, short string
+		do          func(context.Context, *lab.Lab, string) error
+	}{
+		{"stop", "Stop a node as if its plug was pulled", func(ctx context.Context, l *lab.Lab, name string) error { return l.StopNode(ctx, name) }},
+		{"start", "Start a node that was stopped", func(_ context.Context, l *lab.Lab, name string) error { return l.StartNode(name) }},
+		{"cut", "Cut a node off the network; it goes on working", func(_ context.Context, l *lab.Lab, name string) error { return l.Cut(name, true) }},
+		{"mend", "Let a node that was cut off into the network again", func(_ context.Context, l *lab.Lab, name string) error { return l.Cut(name, false) }},
+	} {
+		node.AddCommand(&cobra.Command{Use: one.name + " NAME", Short: one.short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := s.open()
+			if err != nil {
+				return err
+			}
+			return one.do(cmd.Context(), l, args[0])
+		}})
+	}
 	return node
+}
+
+func (s *settings) serviceCommand() *cobra.Command {
+	service := &cobra.Command{Use: "service", Short: "Pause, resume and kill services of machines, such as kube-apiserver on control-plane"}
+	for name, short := range map[string]string{"pause": "Let a service hang", "resume": "Let it go on", "kill": "Kill it; it is started again"} {
+		service.AddCommand(&cobra.Command{Use: name + " MACHINE SERVICE", Short: short, Args: cobra.ExactArgs(2), RunE: func(_ *cobra.Command, args []string) error {
+			l, err := s.open()
+			if err != nil {
+				return err
+			}
+			return l.Signal(args[0], args[1], lab.Signals[name])
+		}})
+	}
+	return service
 }
 
 func (s *settings) imageCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,23 +23,28 @@ func newLab(t *testing.T) *Lab {
 	l := &Lab{Dir: t.TempDir(), Plan: cluster.Plan{Octet: 95, Nodes: 2}, Order: []string{cluster.ControlPlaneName, "node1", "node2"},
 		Machines: map[string]machine.Process{}}
 	for _, name := range l.Order {
-		cmd := exec.Command("sleep", "1000")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { defer close(ended); _ = cmd.Wait() }()
-		t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-		process, err := machine.Find(cmd.Process.Pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Machines[name] = process
+		l.Machines[name] = sleeper(t)
 	}
 	if err := l.save(); err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func sleeper(t *testing.T) machine.Process {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	process, err := machine.Find(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return process
 }
 
 func TestALaterProcessStopsWhatAnEarlierOneStarted(t *testing.T) {
@@ -49,6 +55,7 @@ func TestALaterProcessStopsWhatAnEarlierOneStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	started := maps.Clone(first.Machines)
 	later, err := Open(first.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -65,10 +72,18 @@ func TestALaterProcessStopsWhatAnEarlierOneStarted(t *testing.T) {
 	if err != nil || again.Running("node2") {
 		t.Fatalf("what was stopped is not written: %v", err)
 	}
-	if err := again.Down(t.Context()); err != nil {
+	// Another process starts the node again; the one that has known the lab from the start does not know, and stops it.
+	again.Machines["node2"] = sleeper(t)
+	if err := again.save(); err != nil {
 		t.Fatal(err)
 	}
-	for name, process := range first.Machines {
+	if err := first.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again.Running("node2") {
+		t.Error("what another process has started is left")
+	}
+	for name, process := range started {
 		if process.Alive() {
 			t.Errorf("%s lives", name)
 		}
@@ -87,6 +102,9 @@ func TestALaterProcessStopsWhatAnEarlierOneStarted(t *testing.T) {
 func TestDownAgain(t *testing.T) {
 	l := newLab(t)
 	l.Claimed = true
+	if err := l.save(); err != nil {
+		t.Fatal(err)
+	}
 	if err := machine.MakeGroup(l.Plan.Name() + "/node1"); err != nil {
 		t.Fatal(err)
 	}

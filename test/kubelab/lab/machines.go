@@ -67,9 +67,9 @@ func joinHost(plan cluster.Plan) error { return machine.Join(nil, plan.Name(), p
 
 // plugNode plugs a node into the switch.
 func (l *Lab) plugNode(name string, pid int) error {
-	control := l.Machines[cluster.ControlPlaneName]
-	if !control.Alive() {
-		return errors.New("the control plane, with the switch, does not run")
+	control, err := l.control()
+	if err != nil {
+		return err
 	}
 	if err := machine.Connect(machine.Plug{PID: control.PID, Name: name}, machine.Plug{PID: pid, Name: machine.Uplink}); err != nil {
 		return err
@@ -77,14 +77,27 @@ func (l *Lab) plugNode(name string, pid int) error {
 	return machine.PlugIn(control.PID, name)
 }
 
+// control is the machine with the switch.
+func (l *Lab) control() (machine.Process, error) {
+	process := l.Machines[cluster.ControlPlaneName]
+	if !process.Alive() {
+		return process, errors.New("the control plane, with the switch, does not run")
+	}
+	return process, nil
+}
+
 // StopNode stops a node as if its plug was pulled: the kubelet, all containers and its network end at once, and the
 // cluster is told nothing. Stopping it twice is as stopping it once.
 func (l *Lab) StopNode(ctx context.Context, name string) error {
-	if !slices.Contains(l.Nodes(), name) {
-		return l.noNode(name)
-	}
-	return l.stop(ctx, name)
+	return l.change(func() error {
+		if !l.isNode(name) {
+			return l.noNode(name)
+		}
+		return l.stop(ctx, name)
+	})
 }
+
+func (l *Lab) isNode(name string) bool { return slices.Contains(l.Nodes(), name) }
 
 func (l *Lab) noNode(name string) error {
 	return fmt.Errorf("there is no node %q; the nodes are %s", name, strings.Join(l.Nodes(), ", "))
@@ -104,17 +117,23 @@ func (l *Lab) stop(ctx context.Context, name string) error {
 
 // StartNode starts a node that was stopped. What it had stored is still there; its containers are not.
 func (l *Lab) StartNode(name string) error {
-	if !slices.Contains(l.Nodes(), name) {
-		return l.noNode(name)
-	}
-	if l.Running(name) {
-		return fmt.Errorf("%s runs already", name)
-	}
-	return l.boot(name, l.plugNode)
+	return l.change(func() error {
+		if !l.isNode(name) {
+			return l.noNode(name)
+		}
+		if l.Running(name) {
+			return fmt.Errorf("%s runs already", name)
+		}
+		return l.boot(name, l.plugNode)
+	})
 }
 
 // Down stops everything in the reverse of its order and removes what was made, all but the logs.
 func (l *Lab) Down(ctx context.Context) error {
+	return l.change(func() error { return l.remove(ctx) })
+}
+
+func (l *Lab) remove(ctx context.Context) error {
 	for _, name := range slices.Backward(l.Order) {
 		if err := l.stop(ctx, name); err != nil {
 			return err

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/jenner-heal/jenner/test/kubelab/cluster"
 	"github.com/jenner-heal/jenner/test/kubelab/machine"
 )
 
 // Lab is a cluster with a folder of its own. What is to be stopped is written there before it is started, so that a
-// later process can stop what an earlier one that was killed has started. One process at a time may change it.
+// later process can stop what an earlier one that was killed has started. Several processes may change it.
 type Lab struct {
 	Dir      string                     `json:"-"`
 	Plan     cluster.Plan               `json:"plan"`
@@ -38,11 +40,30 @@ func Open(dir string) (*Lab, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	l := &Lab{Dir: dir}
+	l := &Lab{Dir: dir, Machines: map[string]machine.Process{}}
 	if err := json.Unmarshal(text, l); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, stateFile), err)
 	}
 	return l, nil
+}
+
+// change changes a lab as it is by now, which another process may have changed since this one has read it. Only one does
+// so at a time.
+func (l *Lab) change(how func() error) error {
+	folder, err := os.Open(l.Dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close() // which gives the lock back
+	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("%s: %w", l.Dir, err)
+	}
+	now, err := Open(l.Dir)
+	if err != nil {
+		return err
+	}
+	*l = *now
+	return how()
 }
 
 const stateFile = "lab.json"

@@ -62,7 +62,7 @@ func Up(ctx context.Context, opts Options) (*Lab, error) {
 	if err := u.start(ctx, opts.Nodes); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		return nil, errors.Join(err, l.Down(stopping))
+		return nil, errors.Join(err, l.remove(stopping))
 	}
 	return l, nil
 }

@@ -179,3 +179,17 @@ func PlugIn(pid int, name string) error {
 		return errors.Join(handle.LinkSetMaster(port, bridge), handle.LinkSetUp(port))
 	})
 }
+
+// SetPort lets the switch pass what comes by one of its interfaces, or not.
+func SetPort(pid int, name string, up bool) error {
+	return Within(pid, func(handle *netlink.Handle) error {
+		port, err := handle.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if up {
+			return handle.LinkSetUp(port)
+		}
+		return handle.LinkSetDown(port)
+	})
+}

@@ -58,8 +58,6 @@ func (d *DeletePod) Validate() error {
 		return fmt.Errorf("count is %d; write 1 or more", d.Count)
 	case d.Pod != "" && (d.Count != 1 || d.AndReady || d.UnreadyFor != 0):
 		return errors.New("pod names the one pod; count, and_ready and unready_for belong to where it does not")
-	case d.Grace < 0 || d.Wait < 0 || d.UnreadyFor < 0:
-		return errors.New("grace, wait and unready_for cannot be negative")
 	}
 	return nil
 }

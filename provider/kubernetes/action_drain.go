@@ -49,9 +49,6 @@ type drained struct {
 
 // Validate checks the parameters.
 func (d *Drain) Validate() error {
-	if d.Grace < 0 {
-		return errors.New("grace cannot be negative")
-	}
 	if _, err := labels.Parse(d.Selector); err != nil {
 		return fmt.Errorf("selector %q cannot be read: %w; write it like app=checkout", d.Selector, err)
 	}

@@ -3,7 +3,10 @@
 package kubernetes
 
 import (
+	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -55,5 +58,24 @@ func TestARollbackSeesTheOldPodsOfAStuckRollout(t *testing.T) {
 	deed.must()
 	if image := g.alive(target)[0].Spec.Containers[0].Image; image != "jenner-test/app:v1" {
 		t.Errorf("it runs %s", image)
+	}
+}
+
+// A mark is copied with other annotations, from a Deployment to its next ReplicaSet and back by kubectl. A copy says nothing.
+func TestACopiedMarkIsNoMark(t *testing.T) {
+	g := newGround(t)
+	target := g.serving("shop", 1)
+	g.verified(target)
+	sets, err := g.AppsV1().ReplicaSets(g.ns).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.meddle(target, `{"metadata":{"annotations":{"`+verifiedAt+`":"`+sets.Items[0].Annotations[verifiedAt]+`"}}}`)
+	for _, image := range []string{"bad", "v2"} {
+		g.as("people", deployment("shop", 1, podOf("shop", image)))
+		g.settles(target)
+	}
+	if says := g.deed("rollback", target, "{}").must().Summary; !strings.Contains(says, "→ revision 1 ") {
+		t.Errorf("%s; want revision 1, for the others only have a copy of its mark", says)
 	}
 }

@@ -75,8 +75,6 @@ func (h *RunHook) Validate() error {
 		return fmt.Errorf("from is %q; write cronjob/NAME or job/NAME", h.From)
 	case len(h.Template) > 0 && len(h.Command) > 0:
 		return errors.New("the command of a template stands in the template")
-	case h.Timeout < 0 || h.Keep < 0:
-		return errors.New("timeout and keep cannot be negative")
 	}
 	if h.Namespace != "" && len(validation.IsDNS1123Label(h.Namespace)) > 0 {
 		return fmt.Errorf("namespace %q is none", h.Namespace)

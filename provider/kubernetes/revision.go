@@ -73,7 +73,7 @@ func (on *site) revisions(ctx context.Context, r rollout) ([]revision, error) {
 		} else {
 			one.ofControllerRevision(on.target.ref.Kind)
 		}
-		one.Verified, _ = time.Parse(time.RFC3339, object.GetAnnotations()[verifiedAt])
+		one.Verified = revisionVerified(object.GetName(), object.GetAnnotations()[verifiedAt])
 		if one.Template != nil {
 			all = append(all, one)
 		}

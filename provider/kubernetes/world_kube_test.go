@@ -105,6 +105,12 @@ func template(name string, env ...corev1.EnvVar) corev1.PodTemplateSpec {
 	}
 }
 
+// spread lets the pods of an app stand on different nodes, where they can.
+func spread(app string) []corev1.TopologySpreadConstraint {
+	return []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}}}
+}
+
 // deployment makes one and waits until its pods serve.
 func (w *world) deployment(t *testing.T, name string, replicas int32, shape ...func(*appsv1.Deployment)) jenner.Target {
 	t.Helper()

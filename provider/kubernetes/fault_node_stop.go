@@ -139,7 +139,11 @@ func (f *FaultNodeStop) Armed(ctx context.Context, call chaos.Call) (bool, error
 // nodePatience is how long a node may take to be ready again.
 const nodePatience = 2 * time.Minute
 
-// Undo starts the node, and waits until its kubelet gives a sign of life and it is ready.
+// startAgain is after how long a start that failed is tried again: machines refuse to start while they still stop.
+const startAgain = 2 * time.Second
+
+// Undo starts the node, again and again until its kubelet gives a sign of life, and waits until it is ready. A start that
+// fails, of a node that lives, is one of a node that ran already.
 func (f *FaultNodeStop) Undo(ctx context.Context, call chaos.Call) error {
 	t, c, err := reach(call.Record.Target)
 	if err != nil {
@@ -147,22 +151,28 @@ func (f *FaultNodeStop) Undo(ctx context.Context, call chaos.Call) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
-	started := command(ctx, call.Record.Target, f.Start)
+	started, tried := command(ctx, call.Record.Target, f.Start), time.Now()
 	last, err := c.heartbeat(ctx, t.Object)
 	if err != nil {
 		return errors.Join(started, err)
 	}
 	err = c.until(ctx, func() (string, error) {
 		now, err := c.heartbeat(ctx, t.Object)
-		if err != nil || now == last {
-			return "node " + t.Object + " gives no sign of life", err
+		if err == nil && now == last {
+			if started != nil && time.Since(tried) > startAgain {
+				started, tried = command(ctx, call.Record.Target, f.Start), time.Now()
+			}
+			return "node " + t.Object + " gives no sign of life", nil
+		}
+		if err != nil {
+			return "", err
 		}
 		return c.unready(ctx, t.Object)
 	})
 	if err != nil {
 		return errors.Join(started, err)
 	}
-	return nil // a start that failed, of a node that lives, is one of a node that ran already
+	return nil
 }
 
 // Fingerprint tells whether the node is ready.

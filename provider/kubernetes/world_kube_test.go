@@ -186,4 +186,9 @@ func passes(t *testing.T, build func(t *testing.T) faulttest.World) {
 	t.Run("killed", func(t *testing.T) { faulttest.Killed(t, build) })
 }
 
+// cleaning is a context for what is done after a test.
+func cleaning(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+}
+
 func absent(err error) bool { return apierrors.IsNotFound(err) }

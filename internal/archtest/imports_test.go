@@ -153,7 +153,7 @@ var providerImports = map[string]map[string]string{
 		"provider/core": "pages go to the terminal and to a file where no channel is written, so that none is lost",
 	},
 	"cmd/jenner/inside.go": {
-		"provider/kubernetes": "inside a cluster, services are also found by the labels of their workloads, which the provider reads",
+		"provider/kubernetes": "`jenner inside` is what its faults run in a pod, as a process of its own",
 	},
 	"cmd/jenner/proxy.go": {
 		"provider/http": "`jenner proxy` is the fault proxy itself, as a process of its own",

@@ -65,12 +65,3 @@ func (w *world) config(t *testing.T) jenner.Target {
 	}
 	return w.target(kindConfigMap, "shop")
 }
-
-func TestFaultCordon(t *testing.T) {
-	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		world := w.faultWorld(t, "kubernetes.cordon", jenner.Target{Kind: kindNode, Name: "node2"}, `{}`)
-		world.Absent = jenner.Target{Kind: kindNode, Name: "node9"}
-		return world
-	})
-}

@@ -117,8 +117,6 @@ func permitted(at spot, changes []delta) error {
 
 // undoable are the fields that faults change, by resource. A star at the end of a name stands for anything, as a whole
 // name for anything below.
-const cutLabel = "jenner.dev/cut-"
-
 var undoable = map[string][][]string{
 	"deployments":  append([][]string{{"spec", "replicas"}, {"spec", "strategy"}}, ofContainers...),
 	"statefulsets": append([][]string{{"spec", "replicas"}}, ofContainers...),

@@ -105,6 +105,12 @@ func template(name string, env ...corev1.EnvVar) corev1.PodTemplateSpec {
 	}
 }
 
+// spread lets the pods of an app stand on different nodes, where they can.
+func spread(app string) []corev1.TopologySpreadConstraint {
+	return []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}}}
+}
+
 // deployment makes one and waits until its pods serve.
 func (w *world) deployment(t *testing.T, name string, replicas int32, shape ...func(*appsv1.Deployment)) jenner.Target {
 	t.Helper()
@@ -178,6 +184,11 @@ func passes(t *testing.T, build func(t *testing.T) faulttest.World) {
 	t.Helper()
 	t.Run("suite", func(t *testing.T) { faulttest.Run(t, build) })
 	t.Run("killed", func(t *testing.T) { faulttest.Killed(t, build) })
+}
+
+// cleaning is a context for what is done after a test.
+func cleaning(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 }
 
 func absent(err error) bool { return apierrors.IsNotFound(err) }

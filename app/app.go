@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -228,7 +229,7 @@ func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
 			}
 		}
 	}
-	if builtIn(book.Trigger.Alert) {
+	if builtIn(book.Trigger.Alert) || slices.Contains(catalog.Names{Catalog: a.Catalog}.Reasons(), book.Trigger.Alert) {
 		return book.Trigger.Alert, "", nil
 	}
 	promql, err = runbook.Trigger(*book.Trigger)

@@ -262,7 +262,7 @@ func (a *App) trigger(book jenner.Runbook) (name, promql string, err error) {
 			return book.Trigger.Alert, "", nil
 		}
 	}
-	if builtIn(book.Trigger.Alert) {
+	if builtIn(book.Trigger.Alert) || slices.Contains(catalog.Names{Catalog: a.Catalog}.Reasons(), book.Trigger.Alert) {
 		return book.Trigger.Alert, "", nil
 	}
 	promql, err = runbook.Trigger(*book.Trigger)

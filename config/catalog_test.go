@@ -17,7 +17,7 @@ import (
 )
 
 // names is a small catalog: what the test documents use, found and read by the real catalog.
-var names config.Names = catalog.Names{Catalog: catalog.Merge(process(), core(), web())}
+var names config.Names = catalog.Names{Catalog: catalog.Merge(process(), herd(), core(), web())}
 
 // The capabilities of this catalog do nothing; their parameters are what is tested.
 type (
@@ -26,6 +26,7 @@ type (
 	idleProbe    struct{}
 	idleNotifier struct{}
 	idleSource   struct{}
+	idleObserver struct{}
 )
 
 func (idleAction) Do(context.Context, act.Call) (act.Result, error) { return act.Result{}, nil }
@@ -66,6 +67,7 @@ func process() *catalog.Provider {
 			Grace jenner.Duration `json:"grace"`
 		}{}
 	})
+	p.Probe("alive", "", func() telemetry.Probe { return &idleProbe{} })
 	p.Source("stat", "", func() telemetry.Source {
 		return &struct {
 			idleSource
@@ -80,6 +82,21 @@ func process() *catalog.Provider {
 	})
 	return p
 }
+
+// herd is a provider whose targets live and tell of themselves, but for one kind that does neither.
+func herd() *catalog.Provider {
+	p := &catalog.Provider{Name: "herd", Kinds: []string{"sheep", "fence"}}
+	for _, kind := range p.Kinds {
+		p.Target(kind, "", func() any { return &struct{}{} })
+	}
+	p.Action("restart", "", func() act.Action { return &struct{ idleAction }{} })
+	p.Probe("alive", "", func() telemetry.Probe { return &idleProbe{} }, "sheep")
+	p.Observer("bleats", "", func() telemetry.Observer { return &idleObserver{} }, "sheep")
+	return p
+}
+
+func (idleObserver) Observe(context.Context, []jenner.Service, telemetry.Sink) error { return nil }
+func (idleObserver) Reasons() []string                                               { return []string{"Hungry", "Lost"} }
 
 func core() *catalog.Provider {
 	p := &catalog.Provider{Name: "core"}

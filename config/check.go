@@ -26,7 +26,7 @@ func (l *Loaded) Warnings() Problems {
 }
 
 func (l *Loaded) check(names Names) *checker {
-	c := &checker{loaded: l, docs: l.Documents, names: names, index: indexOf(l.Documents)}
+	c := &checker{loaded: l, docs: l.Documents, names: names, index: indexOf(l.Documents, names)}
 	for _, service := range c.docs.Services {
 		c.service(service)
 	}
@@ -165,7 +165,7 @@ func (d document) probesOf(path string, condition *runbook.Condition, subjects [
 	}
 }
 
-// probe looks up NAME, of at least one of the subjects, or SERVICE/NAME. Every process has the probe alive.
+// probe looks up NAME, of at least one of the subjects, or SERVICE/NAME. What lives has the probe alive.
 func (d document) probe(path, what, written string, subjects []jenner.Service) {
 	d = d.about(kindService, kindPolicy) // policies say who the subjects are
 	if service, name, both := strings.Cut(written, "/"); both {
@@ -173,13 +173,13 @@ func (d document) probe(path, what, written string, subjects []jenner.Service) {
 		if !known {
 			d.problem(path, "%s names the probe %s of an unknown service%s", what, written,
 				strict.Hint(service, d.index.services))
-		} else if !hasProbe(owner, name) {
+		} else if !d.hasProbe(owner, name) {
 			d.problem(path, "%s names a probe that service %s does not have: %s%s", what, service, name,
 				strict.Hint(name, probeNames([]jenner.Service{owner})))
 		}
 		return
 	}
-	if !slices.ContainsFunc(subjects, func(s jenner.Service) bool { return hasProbe(s, written) }) {
+	if !slices.ContainsFunc(subjects, func(s jenner.Service) bool { return d.hasProbe(s, written) }) {
 		d.problem(path, "%s names an unknown probe %q%s", what, written, strict.Hint(written, probeNames(subjects)))
 	}
 }
@@ -190,7 +190,7 @@ func (d document) probeOfAll(path, what, written string, subjects []jenner.Servi
 	d.probe(path, what, written, subjects)
 	var without []string
 	for _, service := range subjects {
-		if !strings.Contains(written, "/") && !hasProbe(service, written) {
+		if !strings.Contains(written, "/") && !d.hasProbe(service, written) {
 			without = append(without, service.Name)
 		}
 	}
@@ -199,12 +199,15 @@ func (d document) probeOfAll(path, what, written string, subjects []jenner.Servi
 	}
 }
 
-func hasProbe(service jenner.Service, name string) bool {
+func (d document) hasProbe(service jenner.Service, name string) bool {
 	_, written := service.ProbeNamed(name)
-	return written || name == jenner.AliveProbe && slices.ContainsFunc(service.Targets, isProcess)
+	return written || name == jenner.AliveProbe && lives(d.names, service)
 }
 
-func isProcess(target jenner.Target) bool { return target.Kind == "process" }
+// lives tells whether a target of the service has the probe alive, which nobody writes. Without names any may have it.
+func lives(names Names, service jenner.Service) bool {
+	return slices.ContainsFunc(service.Targets, func(target jenner.Target) bool { return names == nil || names.Alive(target.Kind) })
+}
 
 func probeNames(services []jenner.Service) []string {
 	var names []string

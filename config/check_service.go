@@ -107,8 +107,8 @@ func (d document) probes(service jenner.Service) {
 	for i, probe := range service.Probes {
 		names = append(names, probe.Name)
 		base := fmt.Sprintf("/probes/%d", i)
-		if probe.Name == jenner.AliveProbe && slices.ContainsFunc(service.Targets, isProcess) {
-			d.problem(base+"/name", "every process has the probe %q without writing it; name this one otherwise", probe.Name)
+		if probe.Name == jenner.AliveProbe && d.names != nil && lives(d.names, service) {
+			d.problem(base+"/name", "a target of the service has the probe %q without writing it; name this one otherwise", probe.Name)
 		}
 		if d.names != nil {
 			problems, err := d.names.Probe(probe.Kind, probe.Params)

@@ -22,15 +22,18 @@ type index struct {
 	foreign bool
 }
 
-func indexOf(docs *jenner.Documents) index {
+func indexOf(docs *jenner.Documents, names Names) index {
 	var x index
+	if names != nil {
+		x.alerts = append(x.alerts, names.Reasons()...)
+	}
 	for _, service := range docs.Services {
 		x.services = append(x.services, service.Name)
 		if service.Environment != "" {
 			x.environments = append(x.environments, service.Environment)
 		}
 		x.targetsOf(service)
-		x.service(service)
+		x.service(service, lives(names, service))
 	}
 	for _, signature := range docs.Signatures {
 		x.causes = append(x.causes, string(signature.Cause))
@@ -101,7 +104,7 @@ func (x *index) targetsOf(service jenner.Service) {
 
 // service adds the probes of a service and the alerts that its detectors raise: rules under their own name, probes as
 // NAME-failing and NAME-slow, SLIs as sli-NAME, and process-gone.
-func (x *index) service(service jenner.Service) {
+func (x *index) service(service jenner.Service, lives bool) {
 	for _, rule := range service.Alerts {
 		x.alerts = append(x.alerts, rule.Name)
 	}
@@ -112,7 +115,7 @@ func (x *index) service(service jenner.Service) {
 		x.alerts = append(x.alerts, probe.Name+"-failing", probe.Name+"-slow")
 		x.probes = append(x.probes, probe.Name, service.Name+"/"+probe.Name)
 	}
-	if slices.ContainsFunc(service.Targets, isProcess) {
+	if lives {
 		x.alerts = append(x.alerts, "process-gone")
 		x.probes = append(x.probes, jenner.AliveProbe, service.Name+"/"+jenner.AliveProbe)
 	}

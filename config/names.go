@@ -19,6 +19,10 @@ type Names interface {
 	Source(kind string, params jenner.Params) (problems []strict.Problem, err error)
 	// Target finds a kind of target.
 	Target(kind string, params jenner.Params) (problems []strict.Problem, err error)
+	// Alive tells whether targets of a kind have the probe alive without writing it.
+	Alive(kind string) bool
+	// Reasons are the names of the conditions that systems tell of by themselves, as far as they are known beforehand.
+	Reasons() []string
 	// Notifier finds a notifier by the key that people write.
 	Notifier(kind string, params jenner.Params) (problems []strict.Problem, err error)
 }

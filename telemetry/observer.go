@@ -15,6 +15,13 @@ type Observer interface {
 	Observe(ctx context.Context, services []jenner.Service, sink Sink) error
 }
 
+// Reasoner is the optional half of an observer that knows beforehand what it may tell of. Of some reasons, in the system's
+// own words, it may not know.
+type Reasoner interface {
+	// Reasons are the names of the conditions.
+	Reasons() []string
+}
+
 // Sink takes what an observer hears. Its methods return at once and may be called concurrently.
 type Sink interface {
 	// Condition takes that a condition holds, or that it is over. The same service, target, reason and object are the same

@@ -22,6 +22,7 @@ var capabilities = map[string]capability{
 	"Fault":    {"fault_", "Fault"},
 	"Probe":    {"probe_", "Probe"},
 	"Source":   {"source_", "Source"},
+	"Observer": {"observer_", "Observer"},
 	"Notifier": {"notifier_", "Notifier"},
 	"Target":   {"target_", "Target"},
 }

@@ -1,10 +1,12 @@
 package catalog
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/internal/strict"
+	"github.com/jenner-heal/jenner/telemetry"
 )
 
 // Names answers what the written files ask of a catalog: is there such a thing, and are its parameters right? It is
@@ -63,6 +65,27 @@ func (n Names) Notifier(kind string, params jenner.Params) ([]strict.Problem, er
 		return nil, err
 	}
 	return examine(entry.New(), params), nil
+}
+
+// Alive tells whether targets of a kind have the probe alive without writing it.
+func (n Names) Alive(kind string) bool {
+	if kind == "" {
+		return false
+	}
+	_, err := n.Catalog.Probe(jenner.AliveProbe, kind)
+	return err == nil
+}
+
+// Reasons are the names of the conditions that observers may tell of, as far as they know them beforehand.
+func (n Names) Reasons() []string {
+	var reasons []string
+	for _, entry := range n.Catalog.Observers() {
+		if one, knows := entry.New().(telemetry.Reasoner); knows {
+			reasons = append(reasons, one.Reasons()...)
+		}
+	}
+	slices.Sort(reasons)
+	return slices.Compact(reasons)
 }
 
 // TargetParams are fresh parameter structs by kind of target, from which schemas are derived.

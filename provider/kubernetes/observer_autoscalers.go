@@ -31,6 +31,12 @@ func (*ObserverAutoscalers) Observe(ctx context.Context, services []jenner.Servi
 	return observeRealms(ctx, realmsOf(services, autoscalerKinds, sink), sink, observeAutoscalers)
 }
 
+// Reasons are the words for what autoscalers suffer from.
+func (*ObserverAutoscalers) Reasons() []string {
+	return []string{reasonTooMany, "FailedGetScale", "FailedUpdateScale", "FailedGetResourceMetric", "FailedGetContainerResourceMetric",
+		"FailedGetPodsMetric", "FailedGetObjectMetric", "FailedGetExternalMetric", "InvalidSelector", "AmbiguousSelector", "InvalidMetricSourceType"}
+}
+
 // Rights are to list and watch the autoscalers.
 func (*ObserverAutoscalers) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	return rightsOf(target, theAutoscalers)

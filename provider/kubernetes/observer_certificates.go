@@ -27,6 +27,9 @@ func (*ObserverCertificates) Observe(ctx context.Context, services []jenner.Serv
 	return observeRealms(ctx, alone(realmsOf(services, []string{kindSecret}, sink)), sink, observeCertificate)
 }
 
+// Reasons are the words for certificates.
+func (*ObserverCertificates) Reasons() []string { return []string{reasonExpiring, reasonExpired} }
+
 // Rights are to list and watch this one Secret.
 func (*ObserverCertificates) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	t, err := decode(target)

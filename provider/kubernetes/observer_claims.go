@@ -30,6 +30,19 @@ func (*ObserverClaims) Observe(ctx context.Context, services []jenner.Service, s
 	return observeRealms(ctx, realmsOf(services, claimKinds, sink), sink, observeClaims)
 }
 
+// Reasons are the words for what claims suffer from.
+func (*ObserverClaims) Reasons() []string {
+	reasons := []string{reasonClaimPending, reasonClaimLost}
+	for _, one := range resizeTroubles {
+		reasons = append(reasons, string(one))
+	}
+	return reasons
+}
+
+// resizeTroubles are the conditions of claims that are bad where they hold.
+var resizeTroubles = []corev1.PersistentVolumeClaimConditionType{corev1.PersistentVolumeClaimFileSystemResizePending,
+	corev1.PersistentVolumeClaimControllerResizeError, corev1.PersistentVolumeClaimNodeResizeError}
+
 // Rights are to list and watch claims, their warnings, and the pods that use them.
 func (*ObserverClaims) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	return rightsOf(target, theClaims, thePods, theClaimWarnings)
@@ -100,9 +113,7 @@ func claimFacts(claim *corev1.PersistentVolumeClaim, warnings []*corev1.Event, n
 			summary: fmt.Sprintf("pvc %s has no volume%s", claim.Name, saying(why))})
 	}
 	for _, one := range claim.Status.Conditions {
-		bad := one.Type == corev1.PersistentVolumeClaimFileSystemResizePending || one.Type == corev1.PersistentVolumeClaimControllerResizeError ||
-			one.Type == corev1.PersistentVolumeClaimNodeResizeError
-		if bad && one.Status == corev1.ConditionTrue {
+		if slices.Contains(resizeTroubles, one.Type) && one.Status == corev1.ConditionTrue {
 			states = append(states, fact{reason: string(one.Type), object: object, since: one.LastTransitionTime.Time, severity: jenner.SeverityTicket,
 				summary: fmt.Sprintf("pvc %s is not as large as it is to be%s", claim.Name, saying(shortened(one.Message)))})
 		}

@@ -53,6 +53,9 @@ func (*ObserverDrift) Observe(ctx context.Context, services []jenner.Service, si
 	return observeRealms(ctx, realms, sink, observeDrift)
 }
 
+// Reasons are the word for drift.
+func (*ObserverDrift) Reasons() []string { return []string{reasonDrift} }
+
 // Rights are to list and watch the object, where the target has a manifest.
 func (*ObserverDrift) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	t, err := decode(target)

@@ -27,6 +27,12 @@ func (*ObserverJobs) Observe(ctx context.Context, services []jenner.Service, sin
 	return observeRealms(ctx, realmsOf(services, []string{kindJob}, sink), sink, observeJobs)
 }
 
+// Reasons are the words for why Jobs fail.
+func (*ObserverJobs) Reasons() []string {
+	return []string{batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonDeadlineExceeded, batchv1.JobReasonPodFailurePolicy,
+		batchv1.JobReasonFailedIndexes, batchv1.JobReasonMaxFailedIndexesExceeded, reasonTooLong}
+}
+
 // Rights are to list and watch Jobs.
 func (*ObserverJobs) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	return rightsOf(target, theJobs)

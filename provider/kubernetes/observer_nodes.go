@@ -29,6 +29,15 @@ func (*ObserverNodes) Observe(ctx context.Context, services []jenner.Service, si
 	return observeRealms(ctx, realmsOf(services, nodeObserverKinds, sink), sink, observeNodes)
 }
 
+// Reasons are the words for what nodes have.
+func (*ObserverNodes) Reasons() []string {
+	reasons := []string{reasonNodeNotReady}
+	for _, one := range troubles {
+		reasons = append(reasons, string(one))
+	}
+	return reasons
+}
+
 // Rights are to list and watch nodes, and the pods on them.
 func (*ObserverNodes) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	if target.Kind == kindNode {

@@ -30,6 +30,13 @@ func (*ObserverPods) Observe(ctx context.Context, services []jenner.Service, sin
 	return observeRealms(ctx, realmsOf(services, havingPods, sink), sink, observePods)
 }
 
+// Reasons are the most common words; of the others Kubernetes alone knows.
+func (*ObserverPods) Reasons() []string {
+	return []string{reasonCrashLoop, reasonOOMKilled, reasonImagePull, reasonUnhealthy, reasonUnschedulable, reasonPending, "Evicted", "Preempting",
+		"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "DeadlineExceeded",
+		"NodeAffinity", "NodeShutdown", "Terminated", "UnexpectedAdmissionError"}
+}
+
 // Rights are to list and watch pods, their warnings, and nodes.
 func (*ObserverPods) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	return rightsOf(target, thePods, thePodWarnings, theNodes)

@@ -27,6 +27,9 @@ func (*ObserverRollouts) Observe(ctx context.Context, services []jenner.Service,
 	return observeRealms(ctx, realmsOf(services, workloadKinds, sink), sink, observeRollouts)
 }
 
+// Reasons are the words for what rollouts suffer from.
+func (*ObserverRollouts) Reasons() []string { return []string{reasonDeadline, reasonFailedCreate} }
+
 // Rights are to list and watch the workloads of the target's kind.
 func (*ObserverRollouts) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
 	return rightsOf(target, workloadsOf[target.Kind])

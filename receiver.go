@@ -85,7 +85,7 @@ func (s Secret) Read(dir string) (string, error) {
 // HMAC is a signature of a request: HMAC-SHA256 of its body, in hexadecimal.
 type HMAC struct {
 	Secret Secret `json:"secret"`           // the key
-	Header string `json:"header,omitempty"` // where the signature stands; X-Hub-Signature-256 where not said
+	Header string `json:"header,omitempty"` // where the signature stands; where not said X-Hub-Signature-256, from Grafana X-Grafana-Alerting-Signature
 	// Prefix is what stands before the signature; where not said `sha256=` in X-Hub-Signature-256, and nothing elsewhere.
 	Prefix string `json:"prefix,omitempty"`
 	// TimestampHeader is a header with the seconds since 1970 at which it was signed, as Grafana has it: what is signed is

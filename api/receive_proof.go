@@ -20,6 +20,8 @@ const (
 	// signatureHeader is where GitHub and many others put a signature, with signaturePrefix before it.
 	signatureHeader = "X-Hub-Signature-256"
 	signaturePrefix = "sha256="
+	// grafanaHeader is where Grafana puts one.
+	grafanaHeader = "X-Grafana-Alerting-Signature"
 	// signatureAge is how old a signature with a time may be, and how far ahead.
 	signatureAge = 5 * time.Minute
 	// shortestSecret is how many bytes a secret has at least: a shorter one can be guessed.
@@ -83,6 +85,9 @@ func signed(r *http.Request, receiver jenner.Receiver, body []byte, now time.Tim
 	how := *receiver.HMAC
 	if how.Header == "" {
 		how.Header = signatureHeader
+		if receiver.From == jenner.FromGrafana {
+			how.Header = grafanaHeader
+		}
 	}
 	if how.Prefix == "" && strings.EqualFold(how.Header, signatureHeader) {
 		how.Prefix = signaturePrefix

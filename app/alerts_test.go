@@ -31,6 +31,9 @@ import (
 // token is what the senders of these tests prove themselves with.
 const token = "a-token-of-these-tests"
 
+// all is what these tests' Jenner can do.
+var all = catalog.Merge(core.Provider, providerof.Provider, command.Provider, file.Provider)
+
 // mended is a shop whose errors are a number in a file, and how they are mended. Its alert comes from elsewhere.
 const mended = `
 kind: service
@@ -63,11 +66,10 @@ verification_window: 40s
 
 // shop is the world of these tests: a metrics page that shows the number in the file.
 type shop struct {
-	t     *testing.T
-	dir   string
-	page  *httptest.Server
-	data  string
-	files string
+	t    *testing.T
+	dir  string
+	page *httptest.Server
+	data string
 }
 
 func newShop(t *testing.T, documents ...string) *shop {
@@ -110,7 +112,7 @@ func (s *shop) errors() int {
 func (s *shop) start(change ...func(*app.Options)) *app.App {
 	s.t.Helper()
 	options := app.Options{Config: []string{s.dir + "/jenner.yaml"}, Data: s.data, Listen: "127.0.0.1:0",
-		Catalog: catalog.Merge(core.Provider, providerof.Provider, command.Provider, file.Provider), Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		Catalog: all, Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, one := range change {
 		one(&options)
 	}
@@ -129,8 +131,8 @@ func (s *shop) start(change ...func(*app.Options)) *app.App {
 	return a
 }
 
-// prometheus watches the page and tells the alertmanager, a block of the configuration, of its one alert.
-func (s *shop) prometheus(alertmanagers string) *lab.Prometheus {
+// prometheus watches the page and tells the Alertmanagers, each as the configuration has it, of its one alert.
+func (s *shop) prometheus(alertmanagers ...string) *lab.Prometheus {
 	s.t.Helper()
 	config := fmt.Sprintf(`
 global: {scrape_interval: 200ms, evaluation_interval: 200ms}
@@ -139,7 +141,7 @@ alerting:
   - %s
 rule_files: [rules.yml]
 scrape_configs: [{job_name: shop, static_configs: [{targets: [%q]}]}]
-`, strings.ReplaceAll(alertmanagers, "\n", "\n    "), strings.TrimPrefix(s.page.URL, "http://"))
+`, strings.Join(alertmanagers, "\n  - "), strings.TrimPrefix(s.page.URL, "http://"))
 	rules := `groups: [{name: shop, rules: [{alert: ShopBroken, expr: shop_errors > 0, labels: {severity: critical}, annotations: {summary: it is broken}}]}]`
 	p, err := lab.StartPrometheus(s.t.Context(), filepath.Join(s.t.TempDir(), "prometheus"), config, map[string]string{"rules.yml": rules},
 		"--rules.alert.resend-delay=1s")
@@ -306,17 +308,16 @@ const holdingUp = `
 kind: runbook
 name: mend
 steps:
-- {name: hold, action: command.run, params: {argv: [sh, -c, 'while [ ! -e %[1]s ]; do sleep 0.1; done']}, timeout: 1m}
+- {name: hold, action: command.run, params: {argv: [sh, -c, 'while [ -d %[1]s ] && [ ! -e %[1]s/go ]; do sleep 0.1; done'], idempotent: true}, timeout: 1m}
 - {name: mend, action: set_flag, params: {key: errors, value: 0}}
 `
 
 // slowly makes the shop's runbook wait until the returned function is called.
 func (s *shop) slowly(documents ...string) (goOn func()) {
 	s.t.Helper()
-	file := filepath.Join(s.dir, "go")
 	before, after, _ := strings.Cut(mended, "\nkind: runbook\n")
 	_, policy, _ := strings.Cut(after, "\n---\n")
-	s.write("jenner.yaml", before+fmt.Sprintf(holdingUp, file)+"---\n"+policy+"---\n"+strings.Join(documents, "\n---\n"))
+	s.write("jenner.yaml", before+fmt.Sprintf(holdingUp, s.dir)+"---\n"+policy+"---\n"+strings.Join(documents, "\n---\n"))
 	return func() { s.write("go", "") }
 }
 

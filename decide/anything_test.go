@@ -178,10 +178,14 @@ func anyRadius(t *rapid.T, label string) jenner.BlastRadius {
 }
 
 func anyAlert(t *rapid.T) jenner.Alert {
-	return jenner.Alert{
+	alert := jenner.Alert{
 		Status:   rapid.SampledFrom([]jenner.AlertStatus{jenner.Firing, jenner.Firing, jenner.Resolved}).Draw(t, "status"),
 		StartsAt: anyTime(t, "began"), SeenAt: anyTime(t, "seen"),
 	}
+	if rapid.IntRange(0, 3).Draw(t, "taken?") == 0 {
+		alert.ValidUntil = now.Add(rapid.SampledFrom([]time.Duration{-time.Minute, 0, time.Second, time.Minute}).Draw(t, "valid"))
+	}
+	return alert
 }
 
 func anyDependency(t *rapid.T) Dependency {

@@ -39,6 +39,25 @@ func TestFreshness(t *testing.T) {
 	})
 }
 
+func TestFreshnessOfAnAlertThatIsVouchedFor(t *testing.T) {
+	vouched := func(seen, until time.Duration) jenner.Alert {
+		alert := alerting(5*time.Minute, seen)
+		alert.ValidUntil = now.Add(until)
+		return alert
+	}
+	check(t, freshness, []said{
+		{"for as long as its sender vouches", alerted(vouched(4*time.Minute, time.Second)), jenner.DecideAct, "1 of 1 alerts fire and were seen within 30s", 0, nil},
+		{"and not a moment longer, however lately it was heard of", alerted(vouched(time.Second, 0)), jenner.DecideWait,
+			"stale: the alert was last heard of 1s ago, and its sender does not vouch for it any more", time.Second, numbers{"fresh": "0"}},
+		{"heard of in the future", alerted(vouched(-time.Hour, 2*time.Hour)), jenner.DecideWait,
+			"stale: the alert was last seen -1h ago, and is believed for 30s", time.Second, nil},
+		{"beside one of our own", alerted(vouched(time.Minute, 0), alerting(time.Minute, 0)), jenner.DecideAct,
+			"1 of 2 alerts fire and were seen within 30s", 0, nil},
+		{"it expires all the same", alerted(func() jenner.Alert { a := alerting(time.Hour, 0); a.ValidUntil = now.Add(time.Minute); return a }()),
+			jenner.DecideRefuse, "expired: the youngest alert began 1h ago, nothing was done so far, and alerts expire after 10m", 0, nil},
+	})
+}
+
 func TestL1ResolvedAlertsStartNothing(t *testing.T) {
 	resolved := jenner.Alert{Name: "gone", Status: jenner.Resolved, StartsAt: before(time.Hour), SeenAt: now, EndsAt: now}
 	check(t, freshness, []said{

@@ -124,6 +124,33 @@ func TestNeverAutomaticCausesAreRefusedWhateverElse(t *testing.T) {
 	})
 }
 
+// TestL8AnAlertThatNobodyVouchesForStartsNothing: whoever looks may have died, and nobody knows whether it still fires.
+func TestL8AnAlertThatNobodyVouchesForStartsNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := anything(t)
+		for i := range in.Alerts {
+			in.Alerts[i].ValidUntil = anyTime(t, "vouched until")
+		}
+		if got := Decide(in); got.Outcome.Shyness() < jenner.DecideWait.Shyness() {
+			t.Fatalf("nobody vouches for %+v, and decided %s", in.Alerts, got.Outcome)
+		}
+	})
+}
+
+func TestAShorterVouchIsNeverBolder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := anything(t)
+		shorter := in
+		in.Alerts, shorter.Alerts = slices.Clone(in.Alerts), slices.Clone(in.Alerts)
+		for i := range in.Alerts {
+			until := now.Add(rapid.SampledFrom(lengths).Draw(t, "until"))
+			in.Alerts[i].ValidUntil = until
+			shorter.Alerts[i].ValidUntil = until.Add(-rapid.SampledFrom(lengths).Draw(t, "less"))
+		}
+		neverBolder(t, freshness, in, shorter)
+	})
+}
+
 func TestOlderAlertsAreNeverBolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := anything(t)
@@ -133,6 +160,9 @@ func TestOlderAlertsAreNeverBolder(t *testing.T) {
 		for i := range older.Alerts {
 			older.Alerts[i].StartsAt = in.Alerts[i].StartsAt.Add(-by)
 			older.Alerts[i].SeenAt = in.Alerts[i].SeenAt.Add(-by)
+			if !in.Alerts[i].ValidUntil.IsZero() {
+				older.Alerts[i].ValidUntil = in.Alerts[i].ValidUntil.Add(-by)
+			}
 		}
 		a, b := freshness(in), freshness(older)
 		if b.Outcome.Shyness() < a.Outcome.Shyness() {

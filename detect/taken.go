@@ -37,6 +37,8 @@ const LabelPhase = "jenner_phase"
 const (
 	// knownLimit is how many alerts a Taker knows, firing on the board and over; the board holds half of them.
 	knownLimit = 2 * DefaultLimit
+	// startsDiffer is by how much two senders that watch the same may differ about when an alert began.
+	startsDiffer = time.Minute
 	// forgetSilent is how long after its sender fell silent an alert is taken off the board, where nobody ever says more.
 	forgetSilent = 24 * time.Hour
 	// nobodyLimit is how many names of alerts that are nobody's are remembered.
@@ -308,14 +310,16 @@ func (t *Taker) fires(known *spell, receiver jenner.Receiver, alert jenner.Alert
 	case firing && !sent.Until.IsZero() && sent.Until.Before(known.until):
 		// Sent before what was heard already; or it says that the alert is over, by a clock that is ahead of ours.
 		return PassedOutdated
+	case firing && sent.Until.IsZero() && starts.Before(known.starts.Add(-startsDiffer)):
+		return PassedOutdated // it tells of a time before this one
 	case !firing && now.Sub(starts) > receiver.ExpiresAfter.Or(jenner.DefaultExpiresAfter):
 		return PassedOld
 	}
-	if firing && starts.After(known.starts) && starts.After(known.heard) { // the end of the last time was never told
+	if firing && starts.After(known.starts.Add(startsDiffer)) { // the end of the last time was never told
 		t.board.Put(ended(before, earliest(starts, now)))
 		firing = false
 	}
-	if !firing || starts.Before(known.starts) {
+	if !firing || starts.After(known.starts) {
 		known.starts = starts
 	}
 	known.heard, known.until = now, sent.Until
@@ -366,9 +370,13 @@ func (t *Taker) resolved(known *spell, receiver jenner.Receiver, alert jenner.Al
 	}
 	before, onBoard := t.board.Get(alert.Fingerprint)
 	firing := onBoard && before.Status == jenner.Firing
-	// The end is of the sender's clock, and when it was heard to fire of ours; they may differ by some minutes.
+	if firing && ends.Before(known.starts) {
+		return PassedOutdated
+	}
+	// To a Prometheus an alert that has held until some time is over since then, so that a message from long ago says that
+	// it is over. The end is of the sender's clock, and when it was heard to fire of ours; they may differ by some minutes.
 	late := known.heard.Add(-receiver.ResendEvery.Or(jenner.DefaultResendEvery))
-	if firing && (ends.Before(known.starts) || ends.Before(late)) {
+	if firing && receiver.From == jenner.FromPrometheus && ends.Before(late) {
 		return PassedOutdated
 	}
 	if ends.After(known.over) {

@@ -127,7 +127,8 @@ func (c *Client) Silence(ctx context.Context, silence Silence) (string, error) {
 func (c *Client) EndSilence(ctx context.Context, id string) error {
 	_, err := c.do(ctx, http.MethodDelete, "/api/v2/silence/"+url.PathEscape(id), nil, nil)
 	var refused *Refused
-	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || strings.Contains(refused.Said, "expired")) {
+	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || strings.Contains(refused.Said, "not found") ||
+		strings.Contains(refused.Said, "expired")) { // older ones answer 500 to both
 		return nil
 	}
 	return err

@@ -58,18 +58,15 @@ type NotifierAlertmanager struct {
 	now func() time.Time // time.Now where nil
 
 	mu    sync.Mutex
-	shown map[string]alertmanager.Alert     // by what makes an alert the same
-	told  map[string]map[pageKey]pageLetter // by incident
+	shown map[string]alertmanager.Alert             // by what makes an alert the same
+	told  map[string]map[jenner.Severity]pageLetter // by incident and severity
 }
 
-// pageKey parts the pages of one incident, and pageLetter is what one says.
-type (
-	pageKey    struct{ severity jenner.Severity }
-	pageLetter struct {
-		title, body string
-		at          time.Time
-	}
-)
+// pageLetter is what a page says.
+type pageLetter struct {
+	title, body string
+	at          time.Time
+}
 
 // Validate checks the addresses and the labels.
 func (n *NotifierAlertmanager) Validate() error {
@@ -104,7 +101,7 @@ func (n *NotifierAlertmanager) Notify(ctx context.Context, message notify.Messag
 		page.Labels[labelMessage] = jenner.Fingerprint(message.Key)
 		page.EndsAt = n.time().Add(alone)
 	} else {
-		n.remember(message.Incident, message.Severity, letter)
+		n.remember(message, page, letter)
 	}
 	var failed []error
 	for _, address := range n.URLs {
@@ -118,16 +115,26 @@ func (n *NotifierAlertmanager) Notify(ctx context.Context, message notify.Messag
 	return nil
 }
 
-func (n *NotifierAlertmanager) remember(incident string, severity jenner.Severity, letter pageLetter) {
+// remember keeps the page, so that it is told on for as long as the incident lasts, and ended with it.
+func (n *NotifierAlertmanager) remember(message notify.Message, page alertmanager.Alert, letter pageLetter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.told == nil {
-		n.told = map[string]map[pageKey]pageLetter{}
+		n.told = map[string]map[jenner.Severity]pageLetter{}
 	}
-	if n.told[incident] == nil {
-		n.told[incident] = map[pageKey]pageLetter{}
+	if n.shown == nil {
+		n.shown = map[string]alertmanager.Alert{}
 	}
-	n.told[incident][pageKey{severity}] = letter
+	if n.told[message.Incident] == nil {
+		n.told[message.Incident] = map[jenner.Severity]pageLetter{}
+	}
+	n.told[message.Incident][message.Severity] = letter
+	n.shown[pagedAs(message.Incident, message.Severity)] = page
+}
+
+// pagedAs is what makes a page the same in what is shown.
+func pagedAs(incident string, severity jenner.Severity) string {
+	return incident + "/" + phasePaged + "/" + string(severity)
 }
 
 // Follow shows all incidents that last, and ends what is over. Where an Alertmanager did not hear it, that is told; what
@@ -183,16 +190,16 @@ func (n *NotifierAlertmanager) giveAll(ctx context.Context, address string, aler
 // wanted are the alerts that fire now, by what makes them the same. The pages of incidents that are over are forgotten.
 func (n *NotifierAlertmanager) wanted(all []notify.Standing) map[string]alertmanager.Alert {
 	wanted := map[string]alertmanager.Alert{}
-	told := map[string]map[pageKey]pageLetter{}
+	told := map[string]map[jenner.Severity]pageLetter{}
 	for _, one := range all {
 		open := n.incident(one)
 		wanted[one.Incident+"/"+string(one.Phase)] = open
 		letters := n.told[one.Incident]
 		if one.Paged && len(letters) == 0 { // told before a restart
-			letters = map[pageKey]pageLetter{{one.Severity}: {one.Title, one.Body, one.OpenedAt}}
+			letters = map[jenner.Severity]pageLetter{one.Severity: {one.Title, one.Body, one.OpenedAt}}
 		}
-		for key, letter := range letters {
-			wanted[one.Incident+"/"+phasePaged+"/"+string(key.severity)] = n.page(one.Service, one.Incident, key.severity, letter)
+		for severity, letter := range letters {
+			wanted[pagedAs(one.Incident, severity)] = n.page(one.Service, one.Incident, severity, letter)
 		}
 		if letters != nil {
 			told[one.Incident] = letters

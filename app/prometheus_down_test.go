@@ -230,7 +230,9 @@ func TestNumbersThatAreTooOld(t *testing.T) {
 		files := strings.Replace(server(prometheus), prometheus.URL(), address, 1)
 		a, _ := watching(t, map[string]string{"shop.yaml": files + shopFiles})
 		patient, _ := watching(t, map[string]string{"shop.yaml": strings.Replace(files, "max_age: 10s", "max_age: 4m", 1) + shopFiles})
-		eventually(t, 20*time.Second, func() string { return cmp.Diff([]string{"/Nobodys", "shop/AnyErrors", "shop/TooManyErrors"}, names(patient)) })
+		eventually(t, 20*time.Second, func() string {
+			return cmp.Diff([]string{"/Nobodys", "shop/AnyErrors", "shop/TooManyErrors"}, names(patient))
+		})
 		ctx := jenner.Asking(t.Context(), jenner.Question{Service: "shop"})
 		stays(t, time.Second, func() string {
 			if answer, err := a.World.Telemetry.Query(ctx, "errors > 5"); err != nil || !answer.NoData() {

@@ -194,6 +194,7 @@ func (e *Engine) evaluate(ctx context.Context, r *rule) {
 	}
 	answer, err := e.telemetry.Query(ctx, r.promql)
 	if err != nil {
+		r.clear = false
 		e.couldNotAsk(r, err)
 		r.noData(now)
 		return

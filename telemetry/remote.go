@@ -43,6 +43,7 @@ func NewRemote(server jenner.Prometheus, logger *slog.Logger) *Remote {
 	}
 	r := &Remote{server: server, log: logger.With("server", server.Name), once: map[string]*asking{}, fresh: map[string]time.Time{},
 		heard: map[string]time.Time{}}
+	r.health.since = time.Now()
 	client, err := newClient(server)
 	if err != nil {
 		r.wrong = jenner.ForHuman(fmt.Errorf("server %s cannot be asked: %w", server.Name, err), "")

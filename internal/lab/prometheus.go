@@ -69,7 +69,9 @@ func (p *Prometheus) Start(ctx context.Context) error {
 }
 
 // Reload reads the configuration and the rules again. The error says what the server finds wrong with them.
-func (p *Prometheus) Reload(ctx context.Context) error { return p.ask(ctx, http.MethodPost, "/-/reload") }
+func (p *Prometheus) Reload(ctx context.Context) error {
+	return p.ask(ctx, http.MethodPost, "/-/reload")
+}
 
 func (p *Prometheus) ask(ctx context.Context, method, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

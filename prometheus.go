@@ -18,20 +18,21 @@ type Prometheus struct {
 	// its own. At most one server is the default.
 	Default bool `json:"default,omitempty"`
 	// Service is the service that this server is itself: the alert telemetry-down is then about that one, and opens an incident.
-	Service         string            `json:"service,omitempty"`
-	BearerTokenFile string            `json:"bearer_token_file,omitempty"` // file that holds a token, read anew for each question
-	BearerTokenEnv  string            `json:"bearer_token_env,omitempty"`  // environment variable that holds a token
-	Username        string            `json:"username,omitempty"`          // for basic authentication
-	PasswordFile    string            `json:"password_file,omitempty"`     // file that holds the password, read anew for each question
-	Tenant          string            `json:"tenant,omitempty"`            // sent as X-Scope-OrgID, which tells Mimir and Thanos whose numbers
-	CAFile          string            `json:"ca_file,omitempty"`           // PEM of the authorities that are believed; the system's where not said
-	Insecure        bool              `json:"insecure,omitempty"`          // believe any certificate
-	Timeout         Duration          `json:"timeout,omitempty"`           // of one question, 5s where not said
-	MaxAge          Duration          `json:"max_age,omitempty"`           // older numbers are no data, 2m where not said; three scrapes of the server
-	Every           Duration          `json:"every,omitempty"`             // how often rules and SLIs ask, 5s where not said
-	Labels          map[string]string `json:"labels,omitempty"`            // the server's external labels, for templates and mappings of alerts
-	Dir             string            `json:"-"`                           // the folder that relative paths start from
-	Source          Source            `json:"-"`
+	Service           string            `json:"service,omitempty"`
+	EscalationChannel string            `json:"escalation_channel,omitempty"` // who is told when it gives no answer for a minute, where it is no service
+	BearerTokenFile   string            `json:"bearer_token_file,omitempty"`  // file that holds a token, read anew for each question
+	BearerTokenEnv    string            `json:"bearer_token_env,omitempty"`   // environment variable that holds a token
+	Username          string            `json:"username,omitempty"`           // for basic authentication
+	PasswordFile      string            `json:"password_file,omitempty"`      // file that holds the password, read anew for each question
+	Tenant            string            `json:"tenant,omitempty"`             // sent as X-Scope-OrgID, which tells Mimir and Thanos whose numbers
+	CAFile            string            `json:"ca_file,omitempty"`            // PEM of the authorities that are believed; the system's where not said
+	Insecure          bool              `json:"insecure,omitempty"`           // believe any certificate
+	Timeout           Duration          `json:"timeout,omitempty"`            // of one question, 5s where not said
+	MaxAge            Duration          `json:"max_age,omitempty"`            // older numbers are no data, 2m where not said; three scrapes of the server
+	Every             Duration          `json:"every,omitempty"`              // how often rules and SLIs ask, 5s where not said
+	Labels            map[string]string `json:"labels,omitempty"`             // the server's external labels, for templates and mappings of alerts
+	Dir               string            `json:"-"`                            // the folder that relative paths start from
+	Source            Source            `json:"-"`
 }
 
 // Address is the URL, in front of /api/v1. The error says how to write it.

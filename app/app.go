@@ -87,6 +87,7 @@ type App struct {
 	prober      *telemetry.Prober
 	observers   *telemetry.Observers
 	servers     *telemetry.Servers
+	blind       map[string]time.Time // servers whose silence people were told of, and since when it was; the servers' own goroutine's
 	changes     *detect.Changes
 	engine      *detect.Engine
 	taker       *detect.Taker

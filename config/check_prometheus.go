@@ -22,6 +22,10 @@ func (c *checker) prometheus(server jenner.Prometheus) {
 	if server.Service != "" {
 		d.unknown("/service", kindService, server.Service, d.index.services)
 	}
+	if channel := server.EscalationChannel; channel != "" && !slices.Contains(c.index.channels, channel) {
+		d.naming(kindChannel).warn("/escalation_channel", "there is no channel %q, so pages go to the terminal and to a file%s", channel,
+			strict.Hint(channel, c.index.channels))
+	}
 	if first := c.docs.Prometheus[0]; server.Default {
 		for _, other := range c.docs.Prometheus {
 			if other.Default {

@@ -3,7 +3,6 @@ package detect
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
@@ -172,11 +171,16 @@ func (e *Engine) catalogueAlert(ctx context.Context, r *rule, sample jenner.Samp
 	mapped := e.mapper.Explain(whole)
 	switch mapped.Nobody {
 	case NobodyIgnored:
-		e.ignoreOnce(r.name, mapped.By)
+		if e.first("ignored\x00" + r.name + "\x00" + mapped.By) {
+			e.ignored.Add(1)
+			e.log.Info("detect: an alert of a catalogue is ignored, as a mapping says", "alert", r.name, "by", mapped.By)
+		}
 		return jenner.Alert{}, false
 	case NobodyUnmapped:
-		e.warnOnce("an alert of a catalogue is no service's, so it opens no incident; add a rule to a mapping, or `ignore: true`",
-			"alert", r.name, "labels", labelText(set), "saw", mapped.Saw)
+		if e.first("unmapped\x00" + r.name) {
+			e.log.Warn("detect: an alert of a catalogue is no service's, so it opens no incident; add a rule to a mapping, or `ignore: true`",
+				"alert", r.name, "labels", labelText(set), "saw", mapped.Saw)
+		}
 	}
 	return jenner.Alert{
 		Fingerprint: r.of.id + jenner.Fingerprint(mapped.Service, labelText(set)),
@@ -238,18 +242,6 @@ func (c *catalogued) expander(ctx context.Context, e *Engine, sample jenner.Samp
 			return fmt.Sprintf("<error expanding template: %s>", err)
 		}
 		return filled
-	}
-}
-
-// ignoreOnce counts an alert that a mapping ignores, once until the documents change.
-func (e *Engine) ignoreOnce(alert, by string) {
-	key := "ignored\x00" + alert + "\x00" + by
-	e.warn.Lock()
-	defer e.warn.Unlock()
-	if !e.warned[key] {
-		e.warned[key] = true
-		e.ignored.Add(1)
-		e.log.Log(context.Background(), slog.LevelInfo, "detect: an alert is ignored, as a mapping says", "alert", alert, "by", by)
 	}
 }
 

@@ -133,7 +133,9 @@ func (e *Engine) Set(docs *jenner.Documents) {
 	e.mu.Lock() // to the end, so that no probe of the old documents comes between
 	defer e.mu.Unlock()
 	e.docs = docs
+	e.warn.Lock()
 	e.warned = map[string]bool{}
+	e.warn.Unlock()
 	e.steady.Set(docs)
 	e.setRules(docs)
 	e.setSLIs(docs)
@@ -275,6 +277,11 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 	if !known && alert.Service != "" {
 		return false
 	}
+	if alert.Name == jenner.TelemetryDown && alert.Kind == jenner.AlertEvent {
+		return slices.ContainsFunc(docs.Prometheus, func(server jenner.Prometheus) bool {
+			return server.Name == alert.Labels["server"] && (server.Service == alert.Service || alert.Service == "")
+		})
+	}
 	switch alert.Kind {
 	case jenner.AlertProbe, jenner.AlertGone:
 		return alerts(service, alert.Labels["probe"])
@@ -298,11 +305,16 @@ func (e *Engine) lookedAfter(docs *jenner.Documents, alert jenner.Alert) bool {
 
 // warnOnce says what people must know, once until the documents change.
 func (e *Engine) warnOnce(text string, about ...any) {
-	key := fmt.Sprint(append([]any{text}, about...)...)
-	e.warn.Lock()
-	defer e.warn.Unlock()
-	if !e.warned[key] {
-		e.warned[key] = true
+	if e.first(fmt.Sprint(append([]any{text}, about...)...)) {
 		e.log.Warn("detect: "+text, about...)
 	}
+}
+
+// first tells whether something is met for the first time since the documents changed.
+func (e *Engine) first(key string) bool {
+	e.warn.Lock()
+	defer e.warn.Unlock()
+	before := e.warned[key]
+	e.warned[key] = true
+	return !before
 }

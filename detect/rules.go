@@ -31,6 +31,7 @@ type rule struct {
 
 	pending map[string]time.Time // fingerprint to since when the expression holds without a break
 	failing bool                 // the last question could not be asked
+	clear   bool                 // at the last look it held for nothing, and there was data
 }
 
 func (r *rule) key() string {
@@ -193,6 +194,7 @@ func (e *Engine) evaluate(ctx context.Context, r *rule) {
 	}
 	answer, err := e.telemetry.Query(ctx, r.promql)
 	if err != nil {
+		r.clear = false
 		e.couldNotAsk(r, err)
 		r.noData(now)
 		return
@@ -201,11 +203,20 @@ func (e *Engine) evaluate(ctx context.Context, r *rule) {
 	if err == nil && len(active) == 0 && e.mayRelease(r) {
 		// No series holds: either the comparison is false, or there was nothing to compare.
 		var has bool
-		if has, err = e.decided(ctx, r); err == nil && !has {
+		has, err = e.decided(ctx, r)
+		switch {
+		case err == nil && !has:
+			r.clear = false
 			r.noData(now)
+			return
+		case err == nil && r.server != "" && !r.clear:
+			// Between the two questions the server may have got its data back: what fires is resolved when it is clear twice.
+			r.clear = true
+			clear(r.pending)
 			return
 		}
 	}
+	r.clear = err == nil && len(active) == 0
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the rule is not looked at any more
 	}
@@ -215,7 +226,7 @@ func (e *Engine) evaluate(ctx context.Context, r *rule) {
 		return
 	}
 	r.failing = false
-	e.release(r, active, undecided, now)
+	e.release(ctx, r, active, undecided, now)
 }
 
 // decided tells whether a rule that holds for nothing was evaluated over data.
@@ -333,11 +344,11 @@ func (e *Engine) follow(r *rule, now time.Time) {
 		active[alert.Fingerprint] = true
 		e.raise(r, alert, now)
 	}
-	e.release(r, active, nil, now)
+	e.release(context.Background(), r, active, nil, now)
 }
 
 // release lets go of what the expression holds for no more.
-func (e *Engine) release(r *rule, active, undecided map[string]bool, now time.Time) {
+func (e *Engine) release(ctx context.Context, r *rule, active, undecided map[string]bool, now time.Time) {
 	for fingerprint, since := range r.pending {
 		waiting := undecided[fingerprint] && now.Sub(since) < r.hold // as noData has it
 		if !active[fingerprint] && !waiting {
@@ -345,7 +356,10 @@ func (e *Engine) release(r *rule, active, undecided map[string]bool, now time.Ti
 		}
 	}
 	for _, alert := range e.firingFor(r) {
-		if r.owns(alert) && !active[alert.Fingerprint] && !undecided[alert.Fingerprint] && r.of.over(alert.Fingerprint, now) {
+		if !r.owns(alert) || active[alert.Fingerprint] || undecided[alert.Fingerprint] || e.unseen(ctx, r, alert) {
+			continue
+		}
+		if r.of.over(alert.Fingerprint, now) {
 			alert.Status, alert.SeenAt = jenner.Resolved, now
 			e.board.Put(alert)
 		}
@@ -353,11 +367,35 @@ func (e *Engine) release(r *rule, active, undecided map[string]bool, now time.Ti
 	r.of.holds(active)
 }
 
-// serviceOf tells whose alert a series would be; false where it is nobody's, or another service's.
+// unseen tells whether an alert is about an instance that is known to be down: its series has ended with it, which says nothing.
+// Where nobody knows of the instance any more, it is gone for good.
+func (e *Engine) unseen(ctx context.Context, r *rule, alert jenner.Alert) bool {
+	instance, by := alert.Labels["instance"], "service"
+	if instance == "" || r.follows != "" {
+		return false
+	}
+	if r.server != "" {
+		by = "job"
+	}
+	matchers := fmt.Sprintf("instance=%q", instance)
+	if origin := alert.Labels[by]; origin != "" {
+		matchers += fmt.Sprintf(",%s=%q", by, origin)
+	}
+	answer, err := e.telemetry.Query(ctx, "up{"+matchers+"} == 0")
+	if err != nil {
+		e.couldNotAsk(r, err)
+	}
+	return err != nil || !answer.NoData()
+}
+
+// serviceOf tells whose alert a series would be; false where it is nobody's, or another service's. In the numbers of a server
+// the label service may mean something else, such as a Service of Kubernetes: of a rule about one service, only the name of
+// another one that is known here tells that a series is not about that one.
 func (e *Engine) serviceOf(r *rule, sample jenner.Sample) (jenner.Service, bool) {
 	written, labelled := sample.Labels["service"]
+	_, another := e.docs.Service(written)
 	switch {
-	case r.service != "" && labelled && written != r.service:
+	case r.service != "" && labelled && written != r.service && (another || r.server == ""):
 		return jenner.Service{}, false
 	case r.service != "":
 		written = r.service
@@ -384,6 +422,9 @@ func (r *rule) alert(service jenner.Service, sample jenner.Sample, now time.Time
 		if name != "__name__" {
 			labels[name] = value
 		}
+	}
+	if theirs := labels["service"]; theirs != "" && theirs != service.Name {
+		labels["exported_service"] = theirs
 	}
 	labels["service"] = service.Name
 	summary := r.summary

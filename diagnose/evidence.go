@@ -27,8 +27,8 @@ func (w world) sawAlert(alert jenner.Alert) string {
 // serviceVariable stands for the service at hand in an expression of a signature, which is written for many services.
 const serviceVariable = "$service"
 
-// judgePromQL asks. Any answer that is not zero matches. Samples that carry the label of another service are passed
-// over, and so is NaN: a share of nothing says nothing.
+// judgePromQL asks. Any answer that is not zero matches. Samples that carry the label of another service that is known are
+// passed over (to a server, the label may mean something else), and so is NaN: a share of nothing says nothing.
 func (w world) judgePromQL(ctx context.Context, service jenner.Service, text string) verdict {
 	name := strings.Trim(strconv.Quote(service.Name), `"`) // it stands inside quotes there
 	ctx = jenner.Asking(ctx, jenner.Question{Service: service.Name})
@@ -38,8 +38,9 @@ func (w world) judgePromQL(ctx context.Context, service jenner.Service, text str
 	}
 	usable, largest := 0, 0.0
 	for _, sample := range answer.Samples {
-		owner, labelled := sample.Labels["service"]
-		if labelled && owner != service.Name || math.IsNaN(sample.Value) {
+		owner := sample.Labels["service"]
+		_, known := w.in.Services[owner]
+		if known && owner != service.Name || math.IsNaN(sample.Value) {
 			continue
 		}
 		usable++

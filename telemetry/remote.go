@@ -43,6 +43,7 @@ func NewRemote(server jenner.Prometheus, logger *slog.Logger) *Remote {
 	}
 	r := &Remote{server: server, log: logger.With("server", server.Name), once: map[string]*asking{}, fresh: map[string]time.Time{},
 		heard: map[string]time.Time{}}
+	r.health.since = time.Now()
 	client, err := newClient(server)
 	if err != nil {
 		r.wrong = jenner.ForHuman(fmt.Errorf("server %s cannot be asked: %w", server.Name, err), "")
@@ -101,16 +102,21 @@ func (r *Remote) HasData(ctx context.Context, promql string) (bool, error) {
 		return false, err
 	}
 	for _, selector := range selectors {
-		at, has, err := r.newest(ctx, selector)
-		if err != nil || !has || time.Since(at) > r.maxAge() {
+		if has, err := r.has(ctx, selector); err != nil || !has {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// newest is when the newest number of a selector was taken, by our clock; false where the server knows of none. What was
-// found out is believed until it would be too old, for until then nothing that is newer could make a difference.
+func (r *Remote) has(ctx context.Context, selector selector) (bool, error) {
+	at, has, err := r.look(ctx, selector)
+	return has && time.Since(at) <= r.maxAge(), err
+}
+
+// newest is look, where an answer was made from a selector's numbers: what was found out about their age is believed until
+// they would be too old, for until then numbers that are newer could make no difference. It does not tell whether there are
+// numbers now, for a series may have ended since.
 func (r *Remote) newest(ctx context.Context, selector selector) (time.Time, bool, error) {
 	r.mu.Lock()
 	at, known := r.fresh[selector.text]
@@ -118,6 +124,11 @@ func (r *Remote) newest(ctx context.Context, selector selector) (time.Time, bool
 	if known && time.Since(at) <= r.maxAge() {
 		return at, true, nil
 	}
+	return r.look(ctx, selector)
+}
+
+// look asks when the newest number of a selector was taken, by our clock; false where there is none now.
+func (r *Remote) look(ctx context.Context, selector selector) (at time.Time, has bool, err error) {
 	now := time.Now()
 	answer, err := r.ask(ctx, selector.age())
 	if err != nil || answer.NoData() {

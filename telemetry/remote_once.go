@@ -19,6 +19,16 @@ type asking struct {
 	err    error
 }
 
+// over tells whether the answer is there.
+func (a *asking) over() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // ask puts a question, or shares the answer of somebody who has just put it. Who asked first does not decide how long the
 // others wait: each waits for as long as its own ctx says, and the question for as long as the server's timeout.
 func (r *Remote) ask(ctx context.Context, promql string) (jenner.Answer, error) {
@@ -45,7 +55,7 @@ func (r *Remote) share(promql string) (*asking, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if one := r.once[promql]; one != nil && now.Sub(one.put) < sameFor {
+	if one := r.once[promql]; one != nil && (now.Sub(one.put) < sameFor || !one.over()) {
 		return one, nil
 	}
 	if err := r.health.barred(r.server.Name, now, r.every()); err != nil {
@@ -72,12 +82,8 @@ func (r *Remote) sweep(now time.Time) {
 	}
 	r.swept = now
 	for promql, one := range r.once {
-		select {
-		case <-one.done:
-			if now.Sub(one.put) >= sameFor {
-				delete(r.once, promql)
-			}
-		default:
+		if one.over() && now.Sub(one.put) >= sameFor {
+			delete(r.once, promql)
 		}
 	}
 }

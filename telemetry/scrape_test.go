@@ -257,3 +257,22 @@ func TestView(t *testing.T) {
 		t.Error("there is a probe nobody wrote")
 	}
 }
+
+// Labels that the files add are on every number of a page, on `up` too, and a change of them begins the series anew.
+func TestScrapeWithLabels(t *testing.T) {
+	store := open(t, hour)
+	p := newPage(t, "orders{job=\"theirs\"} 7\n")
+	service := serviceWith("checkout", p.url)
+	service.Metrics[0].Labels = map[string]string{"job": "shop"}
+	scraper := scraping(t, store, service)
+	own := func(job string) string { return " instance:" + p.instance + " job:" + job + " service:checkout]=" }
+	becomes(t, store, "orders", "map[__name__:orders exported_job:theirs"+own("shop")+"7")
+	becomes(t, store, "up", "map[__name__:up"+own("shop")+"1")
+	service.Metrics = []jenner.MetricsSource{service.Metrics[0]}
+	service.Metrics[0].Labels = map[string]string{"job": "store"}
+	if err := scraper.Set([]jenner.Service{service}); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, store, "orders", "map[__name__:orders exported_job:theirs"+own("store")+"7")
+	becomes(t, store, "up", "map[__name__:up"+own("store")+"1")
+}

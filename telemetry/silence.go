@@ -108,10 +108,5 @@ func (s *Store) Complete(ctx context.Context, promql string, recorded map[string
 
 // Complete is what Store.Complete is, for what the server knows.
 func (r *Remote) Complete(ctx context.Context, promql string, recorded map[string]string) (bool, error) {
-	return silence{ask: r.ask, origin: "job, instance", age: r.maxAge(), recorded: recorded,
-		has: func(ctx context.Context, one selector) (bool, error) {
-			at, has, err := r.newest(ctx, one)
-			return has && time.Since(at) <= r.maxAge(), err
-		},
-	}.complete(ctx, promql, 0)
+	return silence{ask: r.ask, has: r.has, origin: "job, instance", age: r.maxAge(), recorded: recorded}.complete(ctx, promql, 0)
 }

@@ -34,7 +34,7 @@ build: ## build the program, bin/jenner
 test: ## run all tests with the race detector; those of the loop, which plays storms, have the machine to themselves
 	$(GO) test -race -timeout 20m -p 2 $$($(GO) list ./... | grep -v '/loop$$')
 	$(GO) test -race -timeout 20m ./loop
-	cd test/kubelab && CGO_ENABLED=0 $(GO) test -timeout 5m ./...
+	cd test/kubelab && CGO_ENABLED=0 $(GO) test -trimpath -timeout 5m ./...
 
 lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
 	@unformatted=$$(gofmt -l .); \

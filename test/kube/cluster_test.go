@@ -73,14 +73,18 @@ func eventually(t *testing.T, what string, ask func(context.Context) error) {
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := ask(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil {
+			last = err // that of an attempt that was broken off says nothing
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %s: %v", what, patience, err)
+			t.Fatalf("%s: not within %s: %v", what, patience, errors.Join(last, err))
 		case <-tick.C:
 		}
 	}

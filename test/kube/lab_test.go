@@ -110,6 +110,23 @@ func TestAContainerAboveItsMemoryLimitIsKilled(t *testing.T) {
 	p.restarted(t, "web", func(ended *corev1.ContainerStateTerminated) bool { return ended.Reason == "OOMKilled" })
 }
 
+func TestAPodAboveItsStorageLimitIsEvicted(t *testing.T) {
+	p := newPlace(t)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "large"}, Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{
+		Name: "app", Image: "jenner-test/app:v1", ImagePullPolicy: corev1.PullNever, Args: []string{"burn", "--cores=0", "--disk=/tmp/large", "--disk-mb=20", "--for=10m"},
+		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("5Mi")}}}}}}
+	if _, err := p.CoreV1().Pods(p.namespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod is evicted", func(ctx context.Context) error {
+		found, err := p.CoreV1().Pods(p.namespace).Get(ctx, "large", metav1.GetOptions{})
+		if err == nil && found.Status.Reason != "Evicted" {
+			err = fmt.Errorf("its state is %+v", found.Status)
+		}
+		return err
+	})
+}
+
 func TestLogsAndExec(t *testing.T) {
 	p := newPlace(t)
 	p.app(t, "web", 1, nil)

@@ -29,10 +29,10 @@ func rootCommand() *cobra.Command {
 	up := &cobra.Command{Use: "up", Short: "Start a lab that stays until `kubelab down`", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := s.up(cmd.Context(), cmd.OutOrStdout())
-			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "export KUBECONFIG=%s\nexport KUBELAB_DIR=%s\n", l.Kubeconfig(), l.Dir)
+			if err != nil {
+				return err
 			}
-			return err
+			return tell(cmd.OutOrStdout(), l)
 		}}
 	serve := &cobra.Command{Use: "serve", Short: "Start a lab that stays until Ctrl-C", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.serve(cmd.Context(), cmd.OutOrStdout()) }}
@@ -198,8 +198,10 @@ func (s *settings) serve(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "export KUBECONFIG=%s\nexport KUBELAB_DIR=%s\nexport PATH=%s:$PATH\nlogs are in %s; Ctrl-C stops the lab\n",
-		l.Kubeconfig(), l.Dir, l.Programs, l.Logs())
+	if err := tell(out, l); err != nil {
+		return errors.Join(err, down(l))
+	}
+	fmt.Fprintf(out, "logs are in %s; Ctrl-C stops the lab\n", l.Logs())
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return errors.Join(down(l), remove())
@@ -216,10 +218,25 @@ func (s *settings) ownDir() (remove func() error, err error) {
 	return func() error { return os.RemoveAll(s.dir) }, nil
 }
 
-// environment is that of a command in a lab. KUBELAB is this program, for stopping nodes and loading images; the lab's
-// kubectl comes first in the PATH.
-func environment(l *lab.Lab) ([]string, error) {
+// variables are those by which a command, and what it calls, finds the lab. KUBELAB is this program, for stopping nodes
+// and loading images.
+func variables(l *lab.Lab) ([]string, error) {
 	program, err := os.Executable()
-	return append(os.Environ(), "KUBECONFIG="+l.Kubeconfig(), "KUBELAB_DIR="+l.Dir, "KUBELAB="+program,
-		"PATH="+l.Programs+":"+os.Getenv("PATH")), err // of two entries of a name the later one counts
+	return []string{"KUBECONFIG=" + l.Kubeconfig(), "KUBELAB_DIR=" + l.Dir, "KUBELAB=" + program}, err
+}
+
+// tell says how the lab is reached, as lines for a shell.
+func tell(out io.Writer, l *lab.Lab) error {
+	all, err := variables(l)
+	for _, one := range append(all, "PATH="+l.Programs+":$PATH") {
+		fmt.Fprintln(out, "export", one)
+	}
+	return err
+}
+
+// environment is that of a command in a lab, whose kubectl comes first in the PATH.
+func environment(l *lab.Lab) ([]string, error) {
+	all, err := variables(l)
+	env := append(os.Environ(), all...) // of two entries of a name the later one counts
+	return append(env, "PATH="+l.Programs+":"+os.Getenv("PATH")), err
 }

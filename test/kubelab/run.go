@@ -27,17 +27,23 @@ func (s *settings) run(ctx context.Context, args []string, progress io.Writer) e
 	if stopped := down(l); stopped != nil {
 		return errors.Join(err, stopped)
 	}
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
+	if err != nil {
 		fmt.Fprintf(progress, "logs are in %s\n", l.Logs())
-		if code := ended.ExitCode(); code >= 0 {
-			return exitCode(code)
-		}
-		return exitCode(128 + int(ended.Sys().(syscall.WaitStatus).Signal())) // as a shell says it
-	} else if err != nil {
-		return err
+		return codeOf(err)
 	}
 	return remove()
+}
+
+// codeOf turns the end of a command into an exit code, as a shell does; other errors stay what they are.
+func codeOf(err error) error {
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) {
+		return err
+	}
+	if code := ended.ExitCode(); code >= 0 {
+		return exitCode(code)
+	}
+	return exitCode(128 + int(ended.Sys().(syscall.WaitStatus).Signal()))
 }
 
 // command runs a command in a lab. When ctx ends it is told to end, and has half a minute to put its things in order.

@@ -292,3 +292,16 @@ func TestLoadCountsAnswers(t *testing.T) {
 		t.Errorf("nobody there: %d", code)
 	}
 }
+
+func TestBurnEnds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "large")
+	if code := burn(t.Context(), []string{"--cores=1", "--mb=1", "--disk=" + file, "--disk-mb=1", "--for=1ms"}); code != 0 {
+		t.Errorf("it ends with %d", code)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() != 1<<20 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if code := burn(t.Context(), []string{"--disk=/nowhere/large", "--for=1h"}); code != exitUsage {
+		t.Errorf("where it cannot write it ends with %d", code)
+	}
+}

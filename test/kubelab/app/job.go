@@ -107,19 +107,28 @@ func ask(client *http.Client, url string, order bool) int {
 	return response.StatusCode
 }
 
-// burn takes processor time and memory, for a neighbour that is too loud.
+// burn takes processor time, memory and disk, for a neighbour that is too loud.
 func burn(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("burn", flag.ContinueOnError)
 	cores := flags.Int("cores", 1, "processors to keep busy")
 	mb := flags.Int("mb", 0, "memory to hold, in MB")
+	disk := flags.String("disk", "", "file to write")
+	diskMB := flags.Int("disk-mb", 100, "size of the file, in MB")
 	lasts := flags.Duration("for", time.Minute, "how long")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
+	}
+	if *disk != "" {
+		if err := os.WriteFile(*disk, make([]byte, *diskMB<<20), 0o644); err != nil {
+			log.Print(err)
+			return exitUsage
+		}
 	}
 	held := make([]byte, *mb<<20)
 	for i := 0; i < len(held); i += 4096 {
 		held[i] = 1
 	}
+	told := ctx
 	ctx, cancel := context.WithTimeout(ctx, *lasts)
 	defer cancel()
 	var busy sync.WaitGroup
@@ -132,5 +141,8 @@ func burn(ctx context.Context, args []string) int {
 	<-ctx.Done()
 	busy.Wait()
 	_ = held[len(held)/2:]
+	if told.Err() != nil {
+		return exitFailed // it was ended before its time
+	}
 	return 0
 }

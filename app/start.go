@@ -69,6 +69,7 @@ func (a *App) start(ctx context.Context) error {
 	}
 	background.Go(func() { a.calendars.Run(running) })
 	background.Go(func() { a.prune(running) })
+	background.Go(func() { a.sweep(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil
 }
@@ -76,6 +77,9 @@ func (a *App) start(ctx context.Context) error {
 // apply makes the files that were read the ones in force.
 func (a *App) apply(docs *jenner.Documents) error {
 	if err := a.router.Set(docs.Channels); err != nil {
+		return err
+	}
+	if err := rememberSwept(a.Data, targetsOf(docs, a.Catalog)); err != nil {
 		return err
 	}
 	a.docs.Store(docs)

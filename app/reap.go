@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -13,13 +14,18 @@ import (
 )
 
 // Reap is the whole life of a reaper process: it needs nothing but the undo journal of the data directory, neither the
-// store nor the files.
+// store nor the files. In the beginning and in the end it also looks for faults that somebody else has left on targets.
 func Reap(ctx context.Context, data string, all *catalog.Catalog, parent io.Reader, patience time.Duration, logger *slog.Logger) error {
 	injector, err := undoer(data, all)
 	if err != nil {
 		return err
 	}
-	return chaos.Reap(ctx, injector, parent, patience, logger)
+	var look sync.WaitGroup
+	look.Go(func() { sweepOnce(ctx, data, all, logger) })
+	err = chaos.Reap(ctx, injector, parent, patience, logger)
+	look.Wait()
+	sweepOnce(ctx, data, all, logger)
+	return err
 }
 
 // Hold is the whole life of a process that holds one fault of the undo journal.

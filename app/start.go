@@ -73,6 +73,7 @@ func (a *App) start(ctx context.Context) error {
 	background.Go(func() { a.follow(running) })
 	background.Go(func() { a.silencer().run(running) })
 	background.Go(func() { a.prune(running) })
+	background.Go(func() { a.sweep(running) })
 	background.Go(func() { a.Holds.watch(running, a.executor.Halt, a.held) })
 	return nil
 }
@@ -80,6 +81,9 @@ func (a *App) start(ctx context.Context) error {
 // apply makes the files that were read the ones in force.
 func (a *App) apply(docs *jenner.Documents) error {
 	if err := a.router.Set(docs.Channels); err != nil {
+		return err
+	}
+	if err := rememberSwept(a.Data, targetsOf(docs, a.Catalog)); err != nil {
 		return err
 	}
 	if err := a.taker.Set(docs); err != nil {

@@ -21,15 +21,19 @@ type OpenFault struct {
 
 // Undoer takes back the faults of a data directory. It needs nothing but the undo journal, neither the store nor the
 // files, so that it works whether or not a jenner runs, and beside it: undoing twice is as undoing once.
-type Undoer struct{ injector *chaos.Injector }
+type Undoer struct {
+	injector *chaos.Injector
+	data     string
+	all      *catalog.Catalog
+}
 
 // NewUndoer reads the undo journal of a data directory. Where there is none, none is made.
 func NewUndoer(data string, all *catalog.Catalog) (*Undoer, error) {
 	if _, err := os.Stat(filepath.Join(data, faultsDir)); errors.Is(err, fs.ErrNotExist) {
-		return &Undoer{}, nil
+		return &Undoer{data: data, all: all}, nil
 	}
 	injector, err := undoer(data, all)
-	return &Undoer{injector: injector}, err
+	return &Undoer{injector, data, all}, err
 }
 
 // Open are the faults that are not proved to be gone, the oldest first. Where one cannot be read, the others are given

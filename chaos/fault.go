@@ -8,6 +8,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -45,6 +46,10 @@ type (
 	Renewer interface {
 		Renew(ctx context.Context, call Call) error
 	}
+
+	// Slow is a fault that works only some time after its injection, such as when a control plane has noticed it. Before
+	// that time is over nobody takes it for one without effect.
+	Slow interface{ BitesWithin() time.Duration }
 )
 
 // Call is what a fault is told.

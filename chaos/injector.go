@@ -123,6 +123,15 @@ func (i *Injector) Bite(ctx context.Context, record jenner.FaultRecord) (Witness
 	return fault.Bite(ctx, i.call(record))
 }
 
+// BitesWithin is how long the fault may take to work; 0 where it does not say.
+func (i *Injector) BitesWithin(record jenner.FaultRecord) time.Duration {
+	_, fault, err := i.Build(record.Fault, record.Target.Kind, record.Params)
+	if slow, is := fault.(Slow); err == nil && is {
+		return slow.BitesWithin()
+	}
+	return 0
+}
+
 // Armed tells whether the fault still holds.
 func (i *Injector) Armed(ctx context.Context, record jenner.FaultRecord) (bool, error) {
 	_, fault, err := i.Build(record.Fault, record.Target.Kind, record.Params)

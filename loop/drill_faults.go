@@ -246,8 +246,17 @@ func bitten(drill *jenner.Drill) (bool, string) {
 // toothless tells whether a fault of the present arm was injected a while ago, and no witness has seen it work.
 func (l *Lab) toothless(drill *jenner.Drill) bool {
 	return slices.ContainsFunc(drill.Hits, func(hit jenner.Hit) bool {
-		return hit.Record != "" && hit.BitAt.IsZero() && l.Now().Sub(hit.InjectedAt) > biteFor
+		return hit.Record != "" && hit.BitAt.IsZero() && l.Now().Sub(hit.InjectedAt) > l.bitesWithin(drill, hit)
 	})
+}
+
+// bitesWithin is how long a fault may take until its witness sees it work.
+func (l *Lab) bitesWithin(drill *jenner.Drill, hit jenner.Hit) time.Duration {
+	at := slices.IndexFunc(drill.Faults, func(record jenner.FaultRecord) bool { return record.ID == hit.Record })
+	if at < 0 {
+		return biteFor
+	}
+	return max(biteFor, l.Injector.BitesWithin(drill.Faults[at]))
 }
 
 // undoPatience is how long the undo of all faults of an arm may take. What is left is the reaper's.

@@ -14,10 +14,12 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/chaos"
 )
 
 func undoCommand(set *settings) *cobra.Command {
 	var all, asJSON bool
+	var files []string
 	cmd := &cobra.Command{
 		Use:   "undo [FAULT-ID...] | undo --all",
 		Short: "Take faults back, whoever injected them; without an argument, list those that are open",
@@ -25,6 +27,10 @@ func undoCommand(set *settings) *cobra.Command {
 to be gone. Without an argument, lists the faults that are still in there: since when, until when their lease lasts, and
 which process holds them. With --all, or the IDs of some, takes them back and proves that the state from before has come
 back.
+
+With --all it also looks where faults write down on the very objects what they changed, such as in a Kubernetes cluster, and
+takes back those whose lease is over, whoever injected them and on whichever machine: on the targets that the last jenner
+with this data directory knew, and on those of the files that --files names.
 
 It works whether or not a jenner runs, needs neither its files nor its store, and may be called again and again: undoing
 twice is as undoing once. A drill whose fault is taken back proves nothing any more.
@@ -36,6 +42,9 @@ the fault stays in the journal, and the next undo, or the next start of a jenner
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all && len(args) > 0 {
 				return usage("write either --all or the IDs of faults")
+			}
+			if !all && len(files) > 0 {
+				return usage("--files goes with --all")
 			}
 			undoer, err := app.NewUndoer(set.data, providers)
 			if err != nil {
@@ -51,6 +60,9 @@ the fault stays in the journal, and the next undo, or the next start of a jenner
 				}
 			}
 			done := undoEach(cmd.Context(), undoer, open, cmd.ErrOrStderr())
+			if all {
+				done.sweep(cmd.Context(), undoer, files, cmd.ErrOrStderr())
+			}
 			told := done.tell(cmd.OutOrStdout(), asJSON)
 			if err == nil {
 				return told
@@ -60,6 +72,7 @@ the fault stays in the journal, and the next undo, or the next start of a jenner
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "take back every fault")
+	cmd.Flags().StringSliceVar(&files, "files", nil, "with --all, look also on the targets of these files, or folders of them")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -162,8 +175,23 @@ func named(open []app.OpenFault, ids []string, unread error, warn io.Writer) ([]
 
 // undone is what came of an undo, in the JSON output.
 type undone struct {
-	Undone []shownFault `json:"undone"`
-	Left   []leftFault  `json:"left"`
+	Undone   []shownFault  `json:"undone"`
+	Left     []leftFault   `json:"left"`
+	Swept    []chaos.Swept `json:"swept,omitempty"`    // found on the targets, and taken back
+	Unlooked string        `json:"unlooked,omitempty"` // why not all places could be looked at
+}
+
+// sweep takes back what is over of the faults that are written down where they are.
+func (u *undone) sweep(ctx context.Context, undoer *app.Undoer, files []string, progress io.Writer) {
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		u.Swept, err = undoer.Sweep(ctx, files)
+		ended <- err
+	}()
+	if err := await(ended, "looking for faults on the targets", progress); err != nil {
+		u.Unlooked = err.Error()
+	}
 }
 
 // leftFault is one that could not be taken back.
@@ -218,14 +246,22 @@ func (u undone) tell(out io.Writer, asJSON bool) error {
 		for _, fault := range u.Left {
 			fmt.Fprintf(out, "%s IS LEFT: %s: %s\n", fault.ID, fault.about(), fault.Error)
 		}
-		if len(u.Undone)+len(u.Left) == 0 {
+		for _, fault := range u.Swept {
+			fmt.Fprintf(out, "%s is gone: %s on %s, which %s had left\n", fault.ID, fault.Fault, fault.On, fault.By)
+			if fault.Kept != "" {
+				fmt.Fprintf(out, "  somebody has changed %s since, which stays as it is\n", fault.Kept)
+			}
+		}
+		if u.Unlooked != "" {
+			fmt.Fprintf(out, "not everywhere could be looked: %s\n", u.Unlooked)
+		} else if len(u.Undone)+len(u.Left)+len(u.Swept) == 0 {
 			fmt.Fprintln(out, "there is nothing to undo")
 		}
 		if len(u.Left) > 0 {
 			fmt.Fprintln(out, "What is left stays in the journal. Look at the target, put right what the message names, and undo again.")
 		}
 	}
-	if len(u.Left) > 0 {
+	if len(u.Left) > 0 || u.Unlooked != "" {
 		return exitCode(exitNo)
 	}
 	return nil

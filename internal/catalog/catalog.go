@@ -6,10 +6,13 @@
 package catalog
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -34,6 +37,8 @@ type Provider struct {
 	Name  string
 	Doc   string
 	Kinds []string // the kinds of targets it serves; none: it serves every target and no target at all
+	// Sweeper finds faults that are written down on targets of these kinds; nil where the provider's faults write nothing there.
+	Sweeper chaos.Sweeper
 
 	targets   map[string]Entry[any]
 	actions   map[string]Entry[act.Action]
@@ -108,8 +113,15 @@ func add[T any](table *map[string]Entry[T], name string, entry Entry[T]) {
 
 // Catalog is all providers together. It does not change after Merge and is safe for concurrent use.
 type Catalog struct {
-	all   Provider
-	kinds map[string][]string // provider name to kinds
+	all      Provider
+	kinds    map[string][]string // provider name to kinds
+	sweepers []sweeping
+}
+
+// sweeping is a sweeper, and the kinds of targets that it knows.
+type sweeping struct {
+	kinds   []string
+	sweeper chaos.Sweeper
 }
 
 // Merge makes one catalog of all tables. A name that stands twice panics: it is a mistake of the program.
@@ -120,6 +132,9 @@ func Merge(providers ...*Provider) *Catalog {
 			panic("catalog: two providers are called " + p.Name)
 		}
 		merged.kinds[p.Name] = p.Kinds
+		if p.Sweeper != nil {
+			merged.sweepers = append(merged.sweepers, sweeping{p.Kinds, p.Sweeper})
+		}
 		addAll(&merged.all.targets, p.targets)
 		addAll(&merged.all.actions, p.actions)
 		addAll(&merged.all.faults, p.faults)
@@ -206,6 +221,32 @@ func (c *Catalog) Observers() []Entry[telemetry.Observer] { return sorted(c.all.
 
 // TargetKinds are all kinds of targets by name.
 func (c *Catalog) TargetKinds() []Entry[any] { return sorted(c.all.targets) }
+
+// Sweepable are those of the targets on which faults may be written down.
+func (c *Catalog) Sweepable(targets []jenner.Target) []jenner.Target {
+	var found []jenner.Target
+	for _, one := range c.sweepers {
+		found = append(found, one.of(targets)...)
+	}
+	return found
+}
+
+func (s sweeping) of(targets []jenner.Target) []jenner.Target {
+	return slices.DeleteFunc(slices.Clone(targets), func(target jenner.Target) bool { return !slices.Contains(s.kinds, target.Kind) })
+}
+
+// Sweep takes back the faults that are written down where the targets are, and whose time is over. It goes on after an error.
+func (c *Catalog) Sweep(ctx context.Context, targets []jenner.Target, now time.Time) (swept []chaos.Swept, err error) {
+	for _, one := range c.sweepers {
+		theirs := one.of(targets)
+		if len(theirs) == 0 {
+			continue
+		}
+		found, failed := one.sweeper.Sweep(ctx, theirs, now)
+		swept, err = append(swept, found...), errors.Join(err, failed)
+	}
+	return swept, err
+}
 
 // anyKind finds what needs no target, whatever targets its provider serves.
 const anyKind = "*"

@@ -64,9 +64,12 @@ func (c *cluster) connects(ctx context.Context, way string, pod *corev1.Pod, por
 	return "", connection.Close()
 }
 
+// unreached is how the API server's own answer begins where it cannot connect.
+const unreached = "error trying to reach service: "
+
 // connectsThroughServer lets the API server connect. Whatever the pod answers is an answer.
 func (c *cluster) connectsThroughServer(ctx context.Context, pod *corev1.Pod, port int32) (string, error) {
-	_, err := c.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
+	answer, err := c.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
 		Name(fmt.Sprintf("%s:%d", pod.Name, port)).MaxRetries(0).Do(ctx).Raw()
 	switch {
 	case err == nil:
@@ -75,8 +78,10 @@ func (c *cluster) connectsThroughServer(ctx context.Context, pod *corev1.Pod, po
 		return "no answer within " + connectPatience.String(), nil
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "pods/proxy"):
 		return "", told(err, "connecting to pod "+pod.Name+" through the API server")
-	case strings.Contains(err.Error(), "error trying to reach service"):
-		return err.Error(), nil // the API server's own words
+	case strings.Contains(string(answer), unreached):
+		_, why, _ := strings.Cut(string(answer), unreached)
+		why, _, _ = strings.Cut(why, `"`)
+		return why, nil
 	}
 	return "", nil
 }

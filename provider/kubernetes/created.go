@@ -12,6 +12,9 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
+// madeName is in front of the names of objects that faults make.
+const madeName = "jenner-fault-"
+
 // create makes an object that is a fault, with the fault's mark. One that is there already with that mark stays.
 func (c *cluster) create(ctx context.Context, at spot, record jenner.FaultRecord, object *unstructured.Unstructured, dryRun ...string) error {
 	object = object.DeepCopy()

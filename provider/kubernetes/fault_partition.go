@@ -85,7 +85,7 @@ func (f *FaultPartition) Checkpoint(ctx context.Context, call chaos.Call) (raw j
 
 func (f *FaultPartition) plan(ctx context.Context, t *Target, c *cluster, call chaos.Call) (cut, error) {
 	hash := jenner.Fingerprint(call.Record.ID)
-	kept := cut{Policy: spotOf(kindPolicy, t.Namespace, "jenner-fault-"+hash)}
+	kept := cut{Policy: spotOf(kindPolicy, t.Namespace, madeName+hash)}
 	whole := f.Pods.IsZero() && (t.ref.Kind != kindPod || t.Selector != "")
 	victims := f.Victims
 	if whole {

@@ -71,3 +71,32 @@ func (w *world) inject(t *testing.T, fault string, target jenner.Target, params 
 	})
 	return record
 }
+
+// TestTheWitnessAsksThroughTheServer: where this process does not reach the pods, the API server does.
+func TestTheWitnessAsksThroughTheServer(t *testing.T) {
+	w := newWorld(t)
+	target := w.deployment(t, "shop", 1)
+	read, err := decode(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods, err := w.pods(t.Context(), read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := func(port int32) string {
+		why, err := w.connects(t.Context(), wayServer, &pods[0], port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return why
+	}
+	if why := said(8080); why != "" {
+		t.Errorf("the pod's port: %s", why)
+	}
+	if why := said(9); !strings.Contains(why, "connection refused") {
+		t.Errorf("a port that nobody serves: %q", why)
+	}
+	w.inject(t, "kubernetes.partition", target, `{"port":8080}`)
+	w.eventually(t, "the API server does not reach the pod either", func() bool { return said(8080) != "" })
+}

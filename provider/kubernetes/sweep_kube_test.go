@@ -1,0 +1,353 @@
+//go:build kube
+
+package kubernetes
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/chaos"
+)
+
+// left is a fault whose injector is gone for good, with its journal: only what is on the objects is left of it.
+func (w *world) left(t *testing.T, fault string, target jenner.Target, params string) jenner.FaultRecord {
+	t.Helper()
+	read, make := made(t, fault, target.Kind, params)
+	record := jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(w.namespace, fault, target.Name), Drill: "d-lost", Fault: fault, Params: read, Target: target,
+		InjectedAt: time.Now(), Until: time.Now().Add(time.Hour)}
+	checkpoint, err := make().(chaos.Checkpointer).Checkpoint(t.Context(), chaos.Call{Record: record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Checkpoint = checkpoint
+	t.Cleanup(func() {
+		ctx, cancel := cleaning(t)
+		defer cancel()
+		if err := make().Undo(ctx, chaos.Call{Record: record}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := make().Inject(t.Context(), chaos.Call{Record: record}); err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// swept is what a sweep at a time takes back.
+func (w *world) swept(t *testing.T, at time.Time, target jenner.Target) []chaos.Swept {
+	t.Helper()
+	swept, err := sweeper{}.Sweep(t.Context(), []jenner.Target{target}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(swept) - 1; i >= 0; i-- { // others test in the same cluster
+		if !strings.Contains(swept[i].On, w.namespace) && !strings.HasPrefix(swept[i].On, "nodes ") {
+			t.Errorf("it took back %+v, which is not this test's", swept[i])
+		}
+	}
+	return swept
+}
+
+// over is when the marks of a record are over for everybody.
+func over(record jenner.FaultRecord) time.Time {
+	return record.Until.Add(chaos.SweepGrace + time.Second)
+}
+
+// bare is an object without what the server counts.
+func bare(object *unstructured.Unstructured) map[string]any {
+	without := object.DeepCopy()
+	unstructured.RemoveNestedField(without.Object, "status")
+	without.SetResourceVersion("")
+	without.SetGeneration(0)
+	annotations := maps.Clone(without.GetAnnotations())
+	delete(annotations, "deployment.kubernetes.io/revision")
+	without.SetAnnotations(annotations)
+	for _, entry := range without.GetManagedFields() {
+		if entry.Manager == faultManager {
+			return map[string]any{"still owned": entry.Manager}
+		}
+	}
+	without.SetManagedFields(nil)
+	return without.Object
+}
+
+func (w *world) object(t *testing.T, at spot) *unstructured.Unstructured {
+	t.Helper()
+	object, err := w.get(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+func spotOfTarget(t *testing.T, target jenner.Target) spot {
+	t.Helper()
+	read, err := decode(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.spot()
+}
+
+// TestALaterJennerUndoesWhatIsOver: one that knows neither the journal nor the drill, by the marks alone; not before their
+// time; exactly; and once.
+func TestALaterJennerUndoesWhatIsOver(t *testing.T) {
+	for fault, params := range map[string]string{
+		"kubernetes.scale_to_zero": `{}`,
+		"kubernetes.bad_image":     `{"at_once":true}`,
+		"kubernetes.crash_loop":    `{"env":{"CRASH_AFTER":"0s","OTHER":"1"}}`,
+		"kubernetes.config_drift":  `{"key":"config.yaml","value":"value: <other>\n"}`,
+		"kubernetes.cordon":        `{}`,
+	} {
+		t.Run(fault, func(t *testing.T) {
+			w := newWorld(t)
+			var target jenner.Target
+			switch fault {
+			case "kubernetes.config_drift":
+				target = w.config(t)
+			case "kubernetes.cordon":
+				target = jenner.Target{Kind: kindNode, Name: secondNode}
+			default:
+				target = w.deployment(t, "shop", 1)
+			}
+			at := spotOfTarget(t, target)
+			before := bare(w.object(t, at))
+			record := w.left(t, fault, target, params)
+			if cmp.Equal(before, bare(w.object(t, at))) {
+				t.Fatal("the fault changed nothing")
+			}
+			if swept := w.swept(t, record.Until.Add(chaos.SweepGrace/2), target); len(swept) > 0 {
+				t.Errorf("before its time it took back %+v", swept)
+			}
+			swept := w.swept(t, over(record), target)
+			if len(swept) != 1 || swept[0].ID != record.ID || swept[0].Kept != "" || !strings.HasPrefix(swept[0].By, "d-lost on ") {
+				t.Errorf("it took back %+v", swept)
+			}
+			if diff := cmp.Diff(before, bare(w.object(t, at))); diff != "" {
+				t.Errorf("it is not as it was (-before +after):\n%s", diff)
+			}
+			w.noCopies(t, record.ID)
+			if swept := w.swept(t, over(record), target); len(swept) > 0 {
+				t.Errorf("again it took back %+v", swept)
+			}
+		})
+	}
+}
+
+// noCopies looks for annotations of the fault on replica sets, to which Kubernetes copies them.
+func (w *world) noCopies(t *testing.T, id string) {
+	t.Helper()
+	sets, err := w.AppsV1().ReplicaSets(w.namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range sets.Items {
+		if _, has := set.Annotations[markKey(id)]; has {
+			t.Errorf("replica set %s still has the annotation", set.Name)
+		}
+	}
+}
+
+func TestALaterJennerUndoesWhatFaultsMade(t *testing.T) {
+	w := newWorld(t)
+	target := w.deployment(t, "shop", 2)
+	record := w.left(t, "kubernetes.partition", target, `{"port":8080,"pods":"one"}`)
+	swept := w.swept(t, over(record), target)
+	if len(swept) != 2 { // the policy and the label of the pod
+		t.Errorf("it took back %+v", swept)
+	}
+	print, err := (&FaultPartition{}).Fingerprint(t.Context(), chaos.Call{Record: record})
+	if err != nil || print != "no policy" {
+		t.Errorf("left is %s, %v", print, err)
+	}
+}
+
+func TestALaterJennerEndsTheFaultsOfChaosMesh(t *testing.T) {
+	w := newWorld(t)
+	w.meshKind(t, "NetworkChaos")
+	w.meshController(t, "NetworkChaos")
+	target := w.deployment(t, "shop", 1)
+	record := w.left(t, "kubernetes.chaos_mesh", target, meshParams)
+	if swept := w.swept(t, over(record), target); len(swept) != 1 {
+		t.Errorf("it took back %+v", swept)
+	}
+	kept, err := checkpointed[meshed](chaos.Call{Record: record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.get(t.Context(), kept.Spot); !absent(err) {
+		t.Errorf("the resource is there: %v", err)
+	}
+}
+
+// TestWhatSomebodyElseChangedStays: an undo, by the journal or by the marks, leaves a field alone that is not as the fault
+// left it, and says so.
+func TestWhatSomebodyElseChangedStays(t *testing.T) {
+	w := newWorld(t)
+	target := w.config(t)
+	record := w.left(t, "kubernetes.config_drift", target, `{"key":"config.yaml","value":"drifted"}`)
+	w.patch(t, spotOfTarget(t, target), `{"data":{"config.yaml":"by hand","other":"2"}}`)
+	swept := w.swept(t, over(record), target)
+	if len(swept) != 1 || swept[0].Kept != "data.config.yaml" {
+		t.Errorf("it took back %+v", swept)
+	}
+	config, err := w.CoreV1().ConfigMaps(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"config.yaml": "by hand", "other": "2"}, config.Data); diff != "" || marked(config.Annotations) ||
+		len(config.Labels) > 0 {
+		t.Errorf("it is %+v", config.ObjectMeta)
+	}
+}
+
+func (w *world) patch(t *testing.T, at spot, patch string) {
+	t.Helper()
+	_, err := w.in(at).Patch(t.Context(), at.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAForgedMarkDoesNothing: whoever may annotate an object cannot make Jenner write elsewhere, or what no fault writes.
+func TestAForgedMarkDoesNothing(t *testing.T) {
+	w := newWorld(t)
+	target := w.deployment(t, "shop", 1)
+	at := spotOfTarget(t, target)
+	uid := w.object(t, at).GetUID()
+	past := time.Now().Add(-time.Hour)
+	text := func(m mark, hash string) string {
+		m.Fault, m.ID, m.By, m.At, m.Until, m.Hash = "kubernetes.scale_to_zero", "forged", "nobody", past, past, hash
+		return string(jenner.Raw(m))
+	}
+	root := []delta{{Path: []string{"spec", "template", "spec", "hostPID"}, Was: []byte("true")}}
+	one := []delta{{Path: []string{"spec", "replicas"}, Was: []byte("5"), Is: []byte("1")}}
+	for name, forged := range map[string]struct{ text, says string }{
+		"a field that no fault changes": {text(mark{UID: uid, Changes: root}, hashBefore(root)), "no fault of Jenner changes spec.template.spec.hostPID"},
+		"a wrong hash":                  {text(mark{UID: uid, Changes: one}, hashBefore(nil)), "it says"},
+		"an object that is not made":    {text(mark{UID: uid, Created: true}, hashBefore(nil)), "its name is none of a fault's"},
+		"no mark at all":                {`{"fault":1}`, "cannot be read"},
+	} {
+		w.patch(t, at, fmt.Sprintf(`{"metadata":{"labels":{%q:%q},"annotations":{%q:%q}}}`, touchedLabel, touchedValue, markKey("forged"), forged.text))
+		swept, err := sweeper{}.Sweep(t.Context(), []jenner.Target{target}, time.Now())
+		if len(swept) > 0 || err == nil || !strings.Contains(err.Error(), forged.says) || !strings.Contains(err.Error(), "see who wrote it") {
+			t.Errorf("%s: %+v, %v", name, swept, err)
+		}
+	}
+	w.patch(t, at, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, markKey("forged"), text(mark{UID: "another", Changes: one}, hashBefore(one))))
+	if swept := w.swept(t, time.Now(), target); len(swept) != 1 {
+		t.Errorf("the copy of a mark of another object is not taken away: %+v", swept)
+	}
+	if d, err := w.AppsV1().Deployments(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{}); err != nil || *d.Spec.Replicas != 1 || marked(d.Annotations) {
+		t.Errorf("the copy of a mark did something: %+v, %v", d, err)
+	}
+}
+
+// TestALabelThatIsLeftAloneGoes: who removed the mark by hand, as a rollback does, leaves the label.
+func TestALabelThatIsLeftAloneGoes(t *testing.T) {
+	w := newWorld(t)
+	target := w.config(t)
+	w.patch(t, spotOfTarget(t, target), fmt.Sprintf(`{"metadata":{"labels":{%q:%q,"mine":"1"}}}`, touchedLabel, touchedValue))
+	w.swept(t, time.Now(), target)
+	config, err := w.CoreV1().ConfigMaps(w.namespace).Get(t.Context(), "shop", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"mine": "1"}, config.Labels); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTwoFaultsOnOneObject: on other fields each has its own mark, and the label goes with the last one; on the same field the
+// second is refused.
+func TestTwoFaultsOnOneObject(t *testing.T) {
+	w := newWorld(t)
+	target := w.deployment(t, "shop", 1)
+	at := spotOfTarget(t, target)
+	before := bare(w.object(t, at))
+	first := w.left(t, "kubernetes.scale_to_zero", target, `{}`)
+	second := w.left(t, "kubernetes.bad_image", target, `{}`)
+	_, third := made(t, "kubernetes.bad_image", target.Kind, `{"image":"another"}`)
+	_, err := third().(chaos.Checkpointer).Checkpoint(t.Context(), chaos.Call{Record: jenner.FaultRecord{ID: "third", Target: target}})
+	if err == nil || !strings.Contains(err.Error(), second.ID) {
+		t.Errorf("a second fault on the same field: %v", err)
+	}
+	if err := (edited{}).Undo(t.Context(), chaos.Call{Record: first}); err != nil {
+		t.Fatal(err)
+	}
+	if labels := w.object(t, at).GetLabels(); labels[touchedLabel] != touchedValue {
+		t.Error("the label is gone although a fault is left")
+	}
+	if err := (edited{}).Undo(t.Context(), chaos.Call{Record: second}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, bare(w.object(t, at))); diff != "" {
+		t.Errorf("it is not as it was (-before +after):\n%s", diff)
+	}
+}
+
+// TestRenewWritesTheNewEndOntoTheObject: or a later Jenner would end a fault that is still wanted.
+func TestRenewWritesTheNewEndOntoTheObject(t *testing.T) {
+	w := newWorld(t)
+	target := w.config(t)
+	record := w.left(t, "kubernetes.config_drift", target, `{"key":"other","value":"2"}`)
+	first := over(record)
+	record.Until = record.Until.Add(time.Hour)
+	if err := (edited{}).Renew(t.Context(), chaos.Call{Record: record}); err != nil {
+		t.Fatal(err)
+	}
+	if swept := w.swept(t, first, target); len(swept) > 0 {
+		t.Errorf("a renewed fault was taken back: %+v", swept)
+	}
+	if swept := w.swept(t, over(record), target); len(swept) != 1 {
+		t.Errorf("after its new end: %+v", swept)
+	}
+}
+
+// TestRefusals: what a checkpoint must not let through.
+func TestRefusals(t *testing.T) {
+	w := newWorld(t)
+	shop := w.deployment(t, "shop", 2)
+	if _, err := w.CoreV1().Pods(w.namespace).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "alone", Labels: map[string]string{"app": "alone"}},
+		Spec: template("alone").Spec}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(t, "the pod runs", func() bool {
+		pod, err := w.CoreV1().Pods(w.namespace).Get(t.Context(), "alone", metav1.GetOptions{})
+		return err == nil && pod.Status.Phase == corev1.PodRunning
+	})
+	for name, c := range map[string]struct {
+		fault, params, says string
+		target              jenner.Target
+	}{
+		"more than the cap":         {"kill", `{"pods":"100%","max_pods":1}`, "2 of 2 pods would be hit, and max_pods is 1", shop},
+		"more than there are":       {"kill", `{"pods":3}`, "3 pods are to be hit, and 2 run", shop},
+		"no pod":                    {"kill", `{"selector":"a=b"}`, "no running pod", shop},
+		"owned by nobody":           {"kill", `{}`, "owned by nobody", w.target(kindPod, "alone")},
+		"a container not there":     {"bad_image", `{"container":"db"}`, `container "db" is none of its containers; they are web`, shop},
+		"a workload over the cap":   {"scale_to_zero", `{"max_pods":1}`, "2 pods, and max_pods is 1", shop},
+		"the image it has":          {"bad_image", `{"image":"jenner-test/app:v1"}`, "nothing would change", shop},
+		"a key not there":           {"config_drift", `{"key":"nothing","value":"x"}`, `no key "nothing"`, w.config(t)},
+		"text not there":            {"config_drift", `{"key":"other","replace":{"from":"x","to":"y"}}`, "stands in it 0 times", w.target(kindConfigMap, "shop")},
+		"too few nodes left":        {"cordon", `{"spare_nodes":5}`, "nodes could take pods, and 5 must be left", jenner.Target{Kind: kindNode, Name: secondNode}},
+		"a port that nobody serves": {"partition", `{"port":9}`, "is not to be reached", shop},
+		"a port not declared":       {"partition", `{}`, "write port", shop},
+	} {
+		_, fault := made(t, "kubernetes."+c.fault, c.target.Kind, c.params)
+		_, err := fault().(chaos.Checkpointer).Checkpoint(t.Context(), chaos.Call{Record: jenner.FaultRecord{ID: "f-refused", Target: c.target}})
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want %q", name, err, c.says)
+		}
+	}
+}

@@ -49,6 +49,9 @@ const objectName = "\x00name"
 // passedOver are keys that mean nothing here, and are right in other programs' catalogues.
 var passedOver = []string{"partial_response_strategy"} // Thanos'
 
+// durations are the keys whose values are durations as Prometheus reads them.
+var durations = []string{"interval", "query_offset", "for", "keep_firing_for"}
+
 // addCatalogue reads rules with Prometheus' own reader, so that what loads there loads here.
 func addCatalogue(all *jenner.Documents, fields *yaml.Node, _ string, source jenner.Source) (strict.Positions, string, []strict.Problem) {
 	c := &catalogueReader{lines: strict.Positions{"": fields.Line}}
@@ -117,6 +120,11 @@ func (c *catalogueReader) keys(node *yaml.Node, structure reflect.Type, what str
 		key, value := node.Content[i], node.Content[i+1]
 		if !slices.Contains(known, key.Value) && key.Value != "<<" && !slices.Contains(passedOver, key.Value) {
 			c.problem(key.Line, "unknown key %q in %s%s", key.Value, what, strict.Hint(key.Value, known))
+		}
+		if slices.Contains(durations, key.Value) && value.Kind == yaml.ScalarNode && value.Value != "" {
+			if _, err := model.ParseDuration(value.Value); err != nil {
+				c.problem(key.Line, "%s of %s: %v", key.Value, what, err)
+			}
 		}
 		if below, list := inner[key.Value]; list && value.Kind == yaml.SequenceNode {
 			for _, item := range value.Content {

@@ -67,8 +67,11 @@ func (d document) credentials(server jenner.Prometheus) {
 	if len(ways) > 1 {
 		d.problem(strict.Join("", ways[1]), "there are %d credentials, %s; write one of them", len(ways), strings.Join(ways, " and "))
 	}
-	if (server.Username == "") != (server.PasswordFile == "") {
-		d.problem("/password_file", "username and password_file need each other")
+	switch {
+	case server.Username != "" && server.PasswordFile == "":
+		d.problem("/username", "username needs password_file beside it")
+	case server.Username == "" && server.PasswordFile != "":
+		d.problem("/password_file", "password_file needs username beside it")
 	}
 	if server.Insecure && server.CAFile != "" {
 		d.problem("/insecure", "insecure believes any certificate, so ca_file means nothing; write one of them")

@@ -42,6 +42,9 @@ func seeds(f *testing.F) {
 		"kind: policy\nincident_type: a\nmin_healthy: 0% 0\nblast_radius: {max_: 100%}",
 		"members: []\nname: a", "ics: http://[::1\nname: a", "ics: \"\\0\"\nname: a", "max_targets_at_once: -9223372036854775808",
 		"kind: runbook\nname: a\nsteps: [{name: '', action: .}]", "kind: runbook\nname: a\nsteps: [{name: a, action: b, cost: -1e308, params: {a: 1e400}}]",
+		plainCatalogue, "groups: &g [{name: a, rules: *g}]", "groups: [{name: a, rules: [{alert: '{{', expr: up, labels: {'': x}}]}]", "<<: &a {groups: [*a]}",
+		"kind: PrometheusRule\napiVersion: monitoring.coreos.com/v1\nmetadata: []\nspec: {groups: [{name: a, limit: 1e9, rules: [{record: a}]}]}",
+		"kind: prometheus\nname: a\nurl: http://[::1]:9090/x\nlabels: {'': a}\nmax_age: 292y",
 	} {
 		f.Add(edge)
 	}

@@ -17,11 +17,12 @@ const (
 
 // freshness asks that at least one alert of the incident fires now, was seen to fire a moment ago, and, before the first
 // action, did not begin too long ago: a hold that ends, or a restart after a long stop, must not replay old trouble.
-// Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait. While people are
-// asked whether this run may be made, an alert does not grow older, for the request has an end of its own. An alert of
-// another system was seen for as long as that one vouches for it, and not a moment longer.
+// Resolved and stale alerts wait, expired ones refuse. Observations that are themselves too old wait; the numbers of a
+// server are believed for as long as its document says. While people are asked whether this run may be made, an alert does
+// not grow older, for the request has an end of its own. An alert of another system was seen for as long as that one vouches
+// for it, and not a moment longer.
 func freshness(in Input) jenner.GuardResult {
-	stale, expiry := max(staleAfter(in.Service), in.Believed), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
+	stale, expiry := staleAfter(in.Service), in.Policy.AlertExpiresAfter.Or(DefaultAlertExpiry)
 	acted, paused := !in.Incident.ActedAt.IsZero(), asked(in)
 	var firing, fresh, expired int
 	var newest, youngest time.Time
@@ -62,9 +63,9 @@ func freshness(in Input) jenner.GuardResult {
 	case !usable:
 		return wait(soonest, saw, "stale: the alert was last seen %s ago, and is believed for %s",
 			since(in.Now, newest), lasting(stale))
-	case !recent(in.TelemetryAge, stale):
+	case !recent(in.TelemetryAge, max(stale, in.Believed)):
 		return wait(soonest, saw, "stale: the newest observation is %s old, and is believed for %s",
-			lasting(in.TelemetryAge), lasting(stale))
+			lasting(in.TelemetryAge), lasting(max(stale, in.Believed)))
 	}
 	return agree(saw, "%d of %d alerts fire and were seen within %s", fresh, len(in.Alerts), lasting(stale))
 }

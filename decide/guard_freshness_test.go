@@ -32,6 +32,13 @@ func TestFreshness(t *testing.T) {
 		}), jenner.DecideAct, "1 of 1 alerts fire and were seen within 1m30s", 0, nil},
 		{"old observations", crashedBut(func(in *Input) { in.TelemetryAge = time.Minute }), jenner.DecideWait,
 			"stale: the newest observation is 1m old, and is believed for 30s", time.Second, nil},
+		{"a server's numbers", crashedBut(func(in *Input) { in.TelemetryAge, in.Believed = time.Minute, 2*time.Minute }), jenner.DecideAct,
+			"1 of 1 alerts fire and were seen within 30s", 0, nil},
+		{"a server's old numbers", crashedBut(func(in *Input) { in.TelemetryAge, in.Believed = 2*time.Minute, 2*time.Minute }), jenner.DecideWait,
+			"stale: the newest observation is 2m old, and is believed for 2m", time.Second, nil},
+		{"a server that does not answer any more", crashedBut(func(in *Input) {
+			in.Alerts, in.Believed = []jenner.Alert{alerting(2*time.Minute, 31*time.Second)}, 2*time.Minute
+		}), jenner.DecideWait, "stale: the alert was last seen 31s ago, and is believed for 30s", time.Second, nil},
 		{"an old alert beside a young one", alerted(alerting(time.Hour, 0), alerting(time.Minute, 0)), jenner.DecideAct,
 			"2 of 2 alerts fire and were seen within 30s", 0, nil},
 		{"an old one seen now beside a young one that was not", alerted(alerting(time.Hour, 0), alerting(time.Minute, time.Minute)),

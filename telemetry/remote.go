@@ -153,7 +153,7 @@ const maxSelectors = 10_000
 // hear remembers how new the newest number of a service is.
 func (r *Remote) hear(ctx context.Context, at time.Time) {
 	question, said := jenner.Asked(ctx)
-	if !said || question.Service == "" || at.IsZero() {
+	if !said || at.IsZero() {
 		return
 	}
 	r.mu.Lock()
@@ -163,11 +163,15 @@ func (r *Remote) hear(ctx context.Context, at time.Time) {
 	}
 }
 
-// Heard is when the newest number was taken that answered a question about a service; zero where none did.
+// Heard is when the newest number was taken that answered a question about a service, or, where none is asked about it, a
+// question of rules that are about whatever service they find; zero where none did.
 func (r *Remote) Heard(service string) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.heard[service]
+	if at, known := r.heard[service]; known {
+		return at
+	}
+	return r.heard[""]
 }
 
 // put asks the server, once. answered tells whether the server had its say, whatever it said.

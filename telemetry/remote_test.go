@@ -437,6 +437,12 @@ func TestOldNumbersAreNoData(t *testing.T) {
 	if at := remote.Heard("bank"); !at.IsZero() {
 		t.Errorf("the newest number of bank is of %s", at)
 	}
+	if _, err := remote.Query(jenner.Asking(t.Context(), jenner.Question{}), "x or y"); err != nil {
+		t.Fatal(err)
+	}
+	if age := time.Since(remote.Heard("bank")); age > time.Minute {
+		t.Errorf("the newest number of a catalogue, which may be about bank, is %s old", age)
+	}
 }
 
 // That a number is young is found out once, for it stays true until the number would be too old.

@@ -242,10 +242,7 @@ func (r *RevertDrift) Do(ctx context.Context, call act.Call) (act.Result, error)
 	return settled(ctx, call, result, r.Wait)
 }
 
-// Rights are to read and change the object, and to read the pods of a workload.
+// Rights are to read and change the object, and for a wait to read the pods of a workload.
 func (r *RevertDrift) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	if slices.Contains(workloadKinds, target.Kind) && r.Wait != 0 {
-		return templateRights(target)
-	}
-	return editRights(target)
+	return templateRights(target, r.Wait)
 }

@@ -96,9 +96,6 @@ func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, 
 			return err
 		}
 		answer, err := e.ask(ctx, on, true)
-		if noDryRun(err) {
-			answer, err = on.want, nil
-		}
 		if err != nil {
 			return err
 		}
@@ -106,11 +103,6 @@ func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, 
 		return nil
 	})
 	return jenner.Raw(kept), err
-}
-
-// noDryRun tells whether the dry run failed because an admission webhook of the cluster knows none.
-func noDryRun(err error) bool {
-	return err != nil && apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run")
 }
 
 // DryRun says what the API server would make of it. The checkpoint has asked it.

@@ -122,12 +122,8 @@ func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructu
 		noted[lastAction] = on.call.Key
 		object.SetAnnotations(noted)
 	}
-	to, err := on.resource(on.target)
-	if err != nil {
-		return nil, err
-	}
 	doing := fmt.Sprintf("applying %s to %s", r.source(), on.target)
-	answer, err := to.Apply(ctx, on.target.Object, object, options)
+	answer, err := on.to.Apply(ctx, on.target.Object, object, options)
 	held := holders(conflictsOf(err))
 	if len(held) == 0 {
 		return answer, told(err, doing)
@@ -139,7 +135,7 @@ func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructu
 		}
 	}
 	options.Force = true
-	answer, err = to.Apply(ctx, on.target.Object, object, options)
+	answer, err = on.to.Apply(ctx, on.target.Object, object, options)
 	return answer, told(err, doing)
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/jenner-heal/jenner/act"
 )
 
-// notebook is a journal that can lose the result, as a process does that dies between the effect and its result.
-type notebook struct {
+// logbook is a journal that can lose the result, as a process does that dies between the effect and its result.
+type logbook struct {
 	mu     sync.Mutex
 	kept   map[string]jenner.Intent
 	loses  bool
@@ -24,7 +24,7 @@ type notebook struct {
 
 var errDied = errors.New("the process died")
 
-func (n *notebook) Begin(_ context.Context, intent jenner.Intent) (jenner.Intent, bool, error) {
+func (n *logbook) Begin(_ context.Context, intent jenner.Intent) (jenner.Intent, bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if stored, known := n.kept[intent.Key]; known {
@@ -37,7 +37,7 @@ func (n *notebook) Begin(_ context.Context, intent jenner.Intent) (jenner.Intent
 	return intent, true, nil
 }
 
-func (n *notebook) Finish(_ context.Context, intent jenner.Intent) error {
+func (n *logbook) Finish(_ context.Context, intent jenner.Intent) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.loses {
@@ -48,7 +48,7 @@ func (n *notebook) Finish(_ context.Context, intent jenner.Intent) error {
 	return nil
 }
 
-func (n *notebook) Intent(_ context.Context, key string) (jenner.Intent, error) {
+func (n *logbook) Intent(_ context.Context, key string) (jenner.Intent, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if stored, known := n.kept[key]; known {
@@ -57,7 +57,7 @@ func (n *notebook) Intent(_ context.Context, key string) (jenner.Intent, error) 
 	return jenner.Intent{}, jenner.ErrNotFound
 }
 
-func (n *notebook) executor() *act.Executor {
+func (n *logbook) executor() *act.Executor {
 	return &act.Executor{Journal: n, Now: time.Now, Held: func(string) (jenner.Hold, bool) { return jenner.Hold{}, false }}
 }
 
@@ -71,7 +71,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	target := g.serving("shop", 1)
 	pods := g.alive(target)
 	before := g.live(target).GetResourceVersion()
-	e := (&notebook{}).executor()
+	e := (&logbook{}).executor()
 	e.DryRun = true
 	for name, params := range map[string]string{"restart": "{}", "scale": "{to: 2}", "set_image": "{images: {app: 'jenner-test/app:v2'}}",
 		"raise_limit": "{factor: 2, ceiling: 1Gi}", "delete_pod": "{and_ready: true}", "patch": "{patch: {spec: {minReadySeconds: 3}}}"} {
@@ -97,7 +97,7 @@ func TestACrashAfterTheEffect(t *testing.T) {
 	for name, params := range map[string]string{"scale": "{by: 1, ceiling: 9}", "set_image": "{images: {app: 'jenner-test/app:v2'}}",
 		"patch": "{patch: {metadata: {labels: {a: b}}}}", "raise_limit": "{step: 16Mi, ceiling: 1Gi}"} {
 		before := jsonOf(written(g.live(target).Object))
-		book := &notebook{loses: true}
+		book := &logbook{loses: true}
 		deed := g.deed(name, target, params)
 		if _, err := book.executor().Do(t.Context(), deed.order(name)); !errors.Is(err, errDied) {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func TestACrashBeforeTheEffect(t *testing.T) {
 		if err := deed.checkpoint(); err != nil {
 			t.Fatal(err)
 		}
-		book := &notebook{}
+		book := &logbook{}
 		_, _, _ = book.Begin(t.Context(), jenner.Intent{Key: deed.call.Key, Action: "kubernetes.patch", Target: target, Checkpoint: deed.call.Checkpoint,
 			At: time.Now(), Expires: time.Now().Add(time.Minute), State: jenner.IntentIntended})
 		if meddled {
@@ -143,7 +143,7 @@ func TestACrashBeforeTheEffect(t *testing.T) {
 func TestL4AnUndoKeepsWhatSomebodyElseDid(t *testing.T) {
 	g := newGround(t)
 	target := g.serving("shop", 1)
-	book := &notebook{}
+	book := &logbook{}
 	deed := g.deed("scale", target, "{to: 2}")
 	intent, err := book.executor().Do(t.Context(), deed.order("scale"))
 	if err != nil {

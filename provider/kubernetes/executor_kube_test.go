@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 )
@@ -153,6 +156,59 @@ func TestL4AnUndoKeepsWhatSomebodyElseDid(t *testing.T) {
 	undone, err := book.executor().Undo(t.Context(), deed.order("scale"), intent)
 	if err != nil || !undone.Kept || g.rolled(target).Replicas != 3 {
 		t.Errorf("%+v, %v, %d", undone, err, g.rolled(target).Replicas)
+	}
+}
+
+// TestAnObjectThatChangedSinceIsNotOverwritten: the API server holds the precondition, however short the time was.
+func TestAnObjectThatChangedSinceIsNotOverwritten(t *testing.T) {
+	g := newGround(t)
+	g.as("people", settings)
+	target := g.target(kindConfigMap, "settings")
+	on, err := look(t.Context(), act.Call{Key: "k", Target: target})
+	if err == nil {
+		err = slot{"data", "color"}.write(on.want.Object, "blue")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.meddle(target, `{"data":{"size":"small"}}`)
+	if _, err := on.merge(t.Context(), false); !apierrors.IsConflict(err) || jenner.NextAfter(err) != jenner.TryAgain {
+		t.Errorf("%v", err)
+	}
+	// The very edit looks again, and finds that nothing that it is about has changed.
+	deed := g.deed("patch", target, "{patch: {data: {color: blue}}}")
+	deed.must()
+	if entry := managerOf(g.live(target), "f:color"); entry != fieldManager {
+		t.Errorf("data.color belongs to %q", entry)
+	}
+}
+
+// managerOf is under which name a field was changed last.
+func managerOf(live *unstructured.Unstructured, field string) string {
+	for _, entry := range live.GetManagedFields() {
+		if entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.String(), field) {
+			return entry.Manager
+		}
+	}
+	return ""
+}
+
+// TestAnEffectAsksLittle: how often the API server is asked for one effect is bounded, so that many incidents at once do
+// not make it slow for everybody.
+func TestAnEffectAsksLittle(t *testing.T) {
+	g := newGround(t)
+	target := g.serving("shop", 1)
+	for name, c := range map[string]struct {
+		params string
+		most   int64
+	}{"restart": {"{}", 7}, "scale": {"{to: 2}", 9}, "set_image": {"{images: {app: 'jenner-test/app:v2'}}", 7}, "delete_pod": {"{and_ready: true}", 7}} {
+		before := g.asked.Load()
+		if _, err := (&logbook{}).executor().Do(t.Context(), g.deed(name, target, c.params).order(name)); err != nil {
+			t.Fatal(err)
+		}
+		if asked := g.asked.Load() - before; asked > c.most {
+			t.Errorf("%s asked %d times, and %d are the most", name, asked, c.most)
+		}
 	}
 }
 

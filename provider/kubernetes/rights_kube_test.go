@@ -168,6 +168,10 @@ var rightfuls = []rightful{
 		})
 		return target
 	}, false},
+	{"pause_sync", "{}", func(g *ground) jenner.Target {
+		served(g.t, kustomizations, "Kustomization")
+		return g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
+	}, false},
 	{"cordon", "{}", func(g *ground) jenner.Target { return g.node() }, true},
 	{"uncordon", "{}", func(g *ground) jenner.Target {
 		node := g.node()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -58,6 +59,36 @@ func TestTheBlastRadiusBoundsWhatIsDeleted(t *testing.T) {
 	result := deed.must()
 	if got := len(result.Output.(endedPods).Pods); got != 1 {
 		t.Errorf("%d pods were ended, and one was allowed: %s", got, result.Summary)
+	}
+}
+
+// The pods of a StatefulSet keep their names. One that came since is another one, and stays.
+func TestAPodOfTheSameNameIsAnotherOne(t *testing.T) {
+	g := newGround(t)
+	g.as("people", statefulSet("db", 1, podOf("db", "v1")))
+	target := g.target(kindStatefulSet, "db")
+	g.settles(target)
+	for _, params := range []string{"{and_ready: true}", "{and_ready: true, ignore_budgets: true}"} {
+		deed := g.deed("delete_pod", target, params)
+		if err := deed.checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		old := g.alive(target)[0]
+		if err := g.CoreV1().Pods(g.ns).Delete(t.Context(), old.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		g.until("another pod has the name", func() bool {
+			now := g.alive(target)
+			return len(now) == 1 && now[0].UID != old.UID
+		})
+		if answer := deed.happened(); answer != act.HappenedDone {
+			t.Errorf("%s: the pod is gone, and it is said to be %s", params, answer)
+		}
+		before := g.alive(target)[0].UID
+		result, err := deed.make().Do(t.Context(), deed.call)
+		if err != nil || result.Changed || g.alive(target)[0].UID != before {
+			t.Errorf("%s: %+v, %v", params, result, err)
+		}
 	}
 }
 

@@ -106,10 +106,7 @@ func (p *Patch) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return settled(ctx, call, result, p.Wait)
 }
 
-// Rights are to read and change the object, and to read the pods of a workload.
+// Rights are to read and change the object, and for a wait to read the pods of a workload.
 func (p *Patch) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	if slices.Contains(workloadKinds, target.Kind) && p.Wait != 0 {
-		return templateRights(target)
-	}
-	return editRights(target)
+	return templateRights(target, p.Wait)
 }

@@ -35,10 +35,12 @@ type RaiseLimit struct {
 	Step string `json:"step,omitempty"`
 	// Ceiling is what the limit never goes beyond, such as 1Gi.
 	Ceiling string `json:"ceiling"`
-	// Times is how many raises there may be within the time Within; 2 where not said.
+	// Times is how many raises there may be, as far back as within says; 2 where not said.
 	Times int `json:"times,omitempty"`
-	// Within is how far back raises count; 168h where not said.
+	// Within is how far back raises count; 7d where not said.
 	Within jenner.Duration `json:"within,omitempty"`
+	// Wait is how long the rollout may take; where not said, nobody waits for it.
+	Wait jenner.Duration `json:"wait,omitempty"`
 }
 
 // raisedNote is the annotation that holds the raises.
@@ -192,7 +194,16 @@ func (*RaiseLimit) Size(ctx context.Context, call act.Call) (act.Size, error) {
 	return rolling(ctx, call)
 }
 
-// Rights are to read and change the workload.
-func (*RaiseLimit) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	return editRights(target)
+// Do raises the limit.
+func (r *RaiseLimit) Do(ctx context.Context, call act.Call) (act.Result, error) {
+	result, err := r.edit.Do(ctx, call)
+	if err != nil {
+		return result, err
+	}
+	return settled(ctx, call, result, r.Wait)
+}
+
+// Rights are to read and change the workload, and for a wait to read its pods.
+func (r *RaiseLimit) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return templateRights(target, r.Wait)
 }

@@ -76,7 +76,7 @@ func (r *Restart) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return settled(ctx, call, result, r.Wait)
 }
 
-// Rights are to read and change the workload, and to read its pods.
+// Rights are to read and change the workload, and for a wait to read its pods.
 func (r *Restart) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	return templateRights(target)
+	return templateRights(target, r.Wait)
 }

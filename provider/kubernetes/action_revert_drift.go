@@ -122,12 +122,8 @@ func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructu
 		noted[lastAction] = on.call.Key
 		object.SetAnnotations(noted)
 	}
-	to, err := on.resource(on.target)
-	if err != nil {
-		return nil, err
-	}
 	doing := fmt.Sprintf("applying %s to %s", r.source(), on.target)
-	answer, err := to.Apply(ctx, on.target.Object, object, options)
+	answer, err := on.to.Apply(ctx, on.target.Object, object, options)
 	held := holders(conflictsOf(err))
 	if len(held) == 0 {
 		return answer, told(err, doing)
@@ -139,7 +135,7 @@ func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructu
 		}
 	}
 	options.Force = true
-	answer, err = to.Apply(ctx, on.target.Object, object, options)
+	answer, err = on.to.Apply(ctx, on.target.Object, object, options)
 	return answer, told(err, doing)
 }
 
@@ -242,10 +238,7 @@ func (r *RevertDrift) Do(ctx context.Context, call act.Call) (act.Result, error)
 	return settled(ctx, call, result, r.Wait)
 }
 
-// Rights are to read and change the object, and to read the pods of a workload.
+// Rights are to read and change the object, and for a wait to read the pods of a workload.
 func (r *RevertDrift) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	if slices.Contains(workloadKinds, target.Kind) && r.Wait != 0 {
-		return templateRights(target)
-	}
-	return editRights(target)
+	return templateRights(target, r.Wait)
 }

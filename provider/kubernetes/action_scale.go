@@ -143,11 +143,15 @@ func (s *Scale) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return settled(ctx, call, result, s.Wait)
 }
 
-// Rights are to read and change the workload, and to read autoscalers and pods.
+// Rights are to read and change the workload, to read autoscalers, and for a wait its pods.
 func (s *Scale) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	list, err := templateRights(target, s.Wait)
+	if err != nil {
+		return nil, err
+	}
 	t, err := decode(target)
 	if err != nil {
 		return nil, err
 	}
-	return append(t.rights("get", "patch"), t.right("list", "", "pods"), t.right("list", "autoscaling", "horizontalpodautoscalers")), nil
+	return append(list, t.right("list", "autoscaling", "horizontalpodautoscalers")), nil
 }

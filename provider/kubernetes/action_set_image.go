@@ -99,7 +99,7 @@ func (s *SetImage) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	return settled(ctx, call, result, s.Wait)
 }
 
-// Rights are to read and change the workload, and to read its pods.
-func (*SetImage) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	return templateRights(target)
+// Rights are to read and change the workload, and for a wait to read its pods.
+func (s *SetImage) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return templateRights(target, s.Wait)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -26,6 +27,8 @@ import (
 type edit struct {
 	// draft changes on.want, which is a copy of on.live, and says in one line what that is. An error says why it cannot be.
 	draft func(ctx context.Context, on *site) (says string, err error)
+	// find reads the live object; that of the target where nil.
+	find func(ctx context.Context, call act.Call) (*site, error)
 	// send asks the API server to make on.live into on.want; a merge patch where nil.
 	send func(ctx context.Context, on *site, dry bool) (*unstructured.Unstructured, error)
 }
@@ -34,6 +37,8 @@ type edit struct {
 type site struct {
 	*cluster
 	target *Target
+	to     dynamic.ResourceInterface // where the object is
+	name   string                    // of the object, in messages
 	live   *unstructured.Unstructured
 	want   *unstructured.Unstructured
 	call   act.Call
@@ -61,22 +66,40 @@ func look(ctx context.Context, call act.Call) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := c.object(ctx, t)
+	to, err := c.resource(t)
 	if err != nil {
 		return nil, err
 	}
-	return &site{cluster: c, target: t, live: live, want: live.DeepCopy(), call: call}, nil
+	return (&site{cluster: c, target: t, to: to, name: t.String(), call: call}).read(ctx, t.Object)
+}
+
+// read reads the live object.
+func (on *site) read(ctx context.Context, object string) (*site, error) {
+	live, err := on.to.Get(ctx, object, metav1.GetOptions{})
+	if err != nil {
+		return nil, told(err, "reading "+on.name)
+	}
+	on.live, on.want = live, live.DeepCopy()
+	return on, nil
+}
+
+// look reads the object that the edit is about.
+func (e *edit) look(ctx context.Context, call act.Call) (*site, error) {
+	if e.find != nil {
+		return e.find(ctx, call)
+	}
+	return look(ctx, call)
 }
 
 // drafted reads the live object and drafts the change.
 func (e *edit) drafted(ctx context.Context, call act.Call) (*site, string, error) {
-	on, err := look(ctx, call)
+	on, err := e.look(ctx, call)
 	if err != nil {
 		return nil, "", err
 	}
 	says, err := e.draft(ctx, on)
-	if err != nil && !strings.Contains(err.Error(), on.target.String()) {
-		err = fmt.Errorf("%s: %w", on.target, err)
+	if err != nil && !strings.Contains(err.Error(), on.name) {
+		err = fmt.Errorf("%s: %w", on.name, err)
 	}
 	return on, says, err
 }
@@ -96,9 +119,6 @@ func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, 
 			return err
 		}
 		answer, err := e.ask(ctx, on, true)
-		if noDryRun(err) {
-			answer, err = on.want, nil
-		}
 		if err != nil {
 			return err
 		}
@@ -106,11 +126,6 @@ func (e *edit) Checkpoint(ctx context.Context, call act.Call) (json.RawMessage, 
 		return nil
 	})
 	return jenner.Raw(kept), err
-}
-
-// noDryRun tells whether the dry run failed because an admission webhook of the cluster knows none.
-func noDryRun(err error) bool {
-	return err != nil && apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run")
 }
 
 // DryRun says what the API server would make of it. The checkpoint has asked it.
@@ -125,7 +140,7 @@ func (e *edit) Happened(ctx context.Context, call act.Call) (act.Happened, error
 	if err != nil {
 		return act.HappenedUnknown, err
 	}
-	on, err := look(ctx, call)
+	on, err := e.look(ctx, call)
 	switch {
 	case apierrors.IsNotFound(err):
 		return act.HappenedUnknown, nil
@@ -170,7 +185,7 @@ func (k planned) stands(live *unstructured.Unstructured) standing {
 
 // Fingerprint is made of the fields that the checkpoint holds, and without a checkpoint of all that people write.
 func (e *edit) Fingerprint(ctx context.Context, call act.Call) (string, error) {
-	on, err := look(ctx, call)
+	on, err := e.look(ctx, call)
 	if err != nil {
 		return "", err
 	}
@@ -213,7 +228,7 @@ func (e *edit) Do(ctx context.Context, call act.Call) (act.Result, error) {
 	}
 	result := act.Result{Summary: kept.Says, Output: kept.output()}
 	err = again(func() error {
-		on, err := look(ctx, call)
+		on, err := e.look(ctx, call)
 		if err != nil {
 			return err
 		}
@@ -221,7 +236,7 @@ func (e *edit) Do(ctx context.Context, call act.Call) (act.Result, error) {
 		case asWanted:
 			return nil
 		case otherwise:
-			return jenner.Retryable(fmt.Errorf("%s: somebody else changed %s since it was looked at", on.target, kept.places()), "")
+			return jenner.Retryable(fmt.Errorf("%s: somebody else changed %s since it was looked at", on.name, kept.places()), "")
 		}
 		if err := kept.write(on.want, false); err != nil {
 			return err
@@ -290,7 +305,7 @@ func (e *undoableEdit) Undo(ctx context.Context, call act.Call) (act.Result, err
 	}
 	var result act.Result
 	err = again(func() error {
-		on, err := look(ctx, call)
+		on, err := e.look(ctx, call)
 		if apierrors.IsNotFound(err) {
 			result = act.Result{Summary: "nothing to take back: it is gone"}
 			return nil
@@ -300,17 +315,17 @@ func (e *undoableEdit) Undo(ctx context.Context, call act.Call) (act.Result, err
 		}
 		switch stands := kept.stands(on.live); {
 		case len(kept.Fields) == 0 || stands == asBefore:
-			result = act.Result{Summary: fmt.Sprintf("%s is as it was before", on.target)}
+			result = act.Result{Summary: fmt.Sprintf("%s is as it was before", on.name)}
 			return nil
 		case stands == otherwise:
-			result = act.Result{Summary: fmt.Sprintf("left alone: somebody else changed %s of %s since", kept.places(), on.target)}
+			result = act.Result{Summary: fmt.Sprintf("left alone: somebody else changed %s of %s since", kept.places(), on.name)}
 			return nil
 		}
 		if err := kept.write(on.want, true); err != nil {
 			return err
 		}
 		_, err = on.merge(ctx, false)
-		result = act.Result{Summary: fmt.Sprintf("%s of %s as before", kept.places(), on.target), Changed: err == nil}
+		result = act.Result{Summary: fmt.Sprintf("%s of %s as before", kept.places(), on.name), Changed: err == nil}
 		return err
 	})
 	return result, err
@@ -360,16 +375,12 @@ func (on *site) asRead(body []byte) ([]byte, error) {
 
 // patch sends a patch under Jenner's name.
 func (on *site) patch(ctx context.Context, form types.PatchType, body []byte, dry bool) (*unstructured.Unstructured, error) {
-	to, err := on.resource(on.target)
-	if err != nil {
-		return nil, err
-	}
 	options := metav1.PatchOptions{FieldManager: fieldManager}
 	if dry {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	answer, err := to.Patch(ctx, on.target.Object, form, body, options)
-	return answer, told(err, "changing "+on.target.String())
+	answer, err := on.to.Patch(ctx, on.live.GetName(), form, body, options)
+	return answer, told(err, "changing "+on.name)
 }
 
 // conflictsMost is how often a change is tried on an object that others write to at the same time, controllers that note

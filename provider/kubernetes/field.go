@@ -35,7 +35,7 @@ func (s slot) read(object map[string]any) any {
 		case map[string]any:
 			value = at[step]
 		case []any:
-			index := elementOf(at, step)
+			index := placeIn(at, step)
 			if index < 0 {
 				return nil
 			}
@@ -69,7 +69,7 @@ func (s slot) write(object map[string]any, value any) error {
 			}
 			at = in[step]
 		case []any:
-			index := elementOf(in, step)
+			index := placeIn(in, step)
 			if index < 0 {
 				return fmt.Errorf("there is no %s", s[:i+1])
 			}
@@ -84,8 +84,8 @@ func (s slot) write(object map[string]any, value any) error {
 	return nil
 }
 
-// elementOf finds the element of a list by [name].
-func elementOf(list []any, step string) int {
+// placeIn finds the element of a list by [name].
+func placeIn(list []any, step string) int {
 	return slices.IndexFunc(list, func(element any) bool { return "["+nameIn(element)+"]" == step })
 }
 

@@ -73,7 +73,7 @@ func applied(live *unstructured.Unstructured) map[string]any {
 // Owner is who would put the change back. What the owner's own file does not say, as the object itself remembers it,
 // nobody owns: replicas that an autoscaler sets, say.
 func (e *edit) Owner(ctx context.Context, call act.Call) (string, error) {
-	on, err := look(ctx, call)
+	on, err := e.look(ctx, call)
 	if err != nil {
 		return "", err
 	}

@@ -32,3 +32,25 @@ func TestWhoOwnsAnObject(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoKeepsAnObjectAsInGit(t *testing.T) {
+	for name, test := range map[string]struct {
+		meta metav1.ObjectMeta
+		want string
+	}{
+		"flux": {metav1.ObjectMeta{Labels: map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}},
+			"kustomizations flux-system/shop"},
+		"flux, by Helm": {metav1.ObjectMeta{Labels: map[string]string{"helm.toolkit.fluxcd.io/name": "shop", "helm.toolkit.fluxcd.io/namespace": "shop"}},
+			"helmreleases shop/shop"},
+		"argo": {metav1.ObjectMeta{Annotations: map[string]string{"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:a/b"}}, "applications argocd/shop"},
+		"argo, elsewhere": {metav1.ObjectMeta{Annotations: map[string]string{"argocd.argoproj.io/tracking-id": "team_shop:apps/Deployment:a/b"}},
+			"applications team/shop"},
+		"argo, by a label": {metav1.ObjectMeta{Labels: map[string]string{"argocd.argoproj.io/instance": "shop"}}, "applications argocd/shop"},
+		"nobody":           {metav1.ObjectMeta{}, ""},
+	} {
+		by, err := syncerOf(&test.meta, "argocd")
+		if (err == nil) != (test.want != "") || err == nil && by.String() != test.want {
+			t.Errorf("%s: %s, %v; want %s", name, by, err, test.want)
+		}
+	}
+}

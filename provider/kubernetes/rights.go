@@ -1,6 +1,8 @@
 package kubernetes
 
 import (
+	"slices"
+
 	"github.com/jenner-heal/jenner"
 )
 
@@ -13,11 +15,15 @@ func editRights(target jenner.Target) ([]jenner.Right, error) {
 	return t.rights("get", "patch"), nil
 }
 
-// templateRights are what a change of a pod template needs that is watched until it has settled.
-func templateRights(target jenner.Target) ([]jenner.Right, error) {
+// templateRights are what a change of a workload needs, and where it is waited for, what it takes to tell why it is stuck.
+func templateRights(target jenner.Target, wait jenner.Duration) ([]jenner.Right, error) {
+	list, err := editRights(target)
+	if err != nil || wait == 0 || !slices.Contains(workloadKinds, target.Kind) {
+		return list, err
+	}
 	t, err := decode(target)
 	if err != nil {
 		return nil, err
 	}
-	return append(t.rights("get", "patch"), t.right("list", "", "pods")), nil
+	return append(list, t.right("list", "", "pods")), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
@@ -197,5 +198,42 @@ func TestParametersAreReadStrictly(t *testing.T) {
 	}
 	if problems, err := names.Target("process", params(`{"x":1}`)); err != nil || len(problems) != 1 {
 		t.Errorf("a target's unknown key: %v, %v", problems, err)
+	}
+}
+
+// broom sweeps, and writes down where.
+type broom struct {
+	swept []string
+	fails error
+}
+
+func (b *broom) Sweep(_ context.Context, targets []jenner.Target, _ time.Time) ([]chaos.Swept, error) {
+	var found []chaos.Swept
+	for _, target := range targets {
+		b.swept = append(b.swept, target.Name)
+		found = append(found, chaos.Swept{ID: target.Name})
+	}
+	return found, b.fails
+}
+
+func TestEachSweeperGetsTheTargetsOfItsProvider(t *testing.T) {
+	first, second, idle := &broom{fails: errors.New("no way in")}, &broom{}, &broom{}
+	pods, files, others := provider("kubernetes", "pod"), provider("file", "file"), provider("git", "gitfile")
+	pods.Sweeper, files.Sweeper, others.Sweeper = first, second, idle
+	c := catalog.Merge(pods, files, others, provider("process", "process"), free())
+	targets := []jenner.Target{{Kind: "pod", Name: "a"}, {Kind: "process", Name: "b"}, {Kind: "file", Name: "c"}, {Kind: "pod", Name: "d"}}
+	swept, err := c.Sweep(t.Context(), targets, time.Now())
+	if err == nil || len(swept) != 3 {
+		t.Errorf("after an error it gives %v, %v", swept, err)
+	}
+	if fmt.Sprint(first.swept, second.swept, idle.swept) != "[a d] [c] []" {
+		t.Errorf("they were told %v, %v and %v", first.swept, second.swept, idle.swept)
+	}
+	var names []string
+	for _, target := range c.Sweepable(targets) {
+		names = append(names, target.Name)
+	}
+	if fmt.Sprint(names) != "[a d c]" {
+		t.Errorf("to be swept are %v", names)
 	}
 }

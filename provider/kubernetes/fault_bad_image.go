@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,6 +26,9 @@ type FaultBadImage struct {
 	// Image is the image; one of a registry that does not exist where not said.
 	Image string `json:"image,omitempty"`
 }
+
+// BitesWithin is how long it may take until a new pod has asked for the image.
+func (*FaultBadImage) BitesWithin() time.Duration { return 2 * time.Minute }
 
 // Checkpoint keeps the image. It refuses a container that is not there and a workload with more pods than the cap.
 func (f *FaultBadImage) Checkpoint(ctx context.Context, call chaos.Call) (json.RawMessage, error) {

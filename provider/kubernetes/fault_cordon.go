@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,9 @@ func (s *Spare) Validate() error {
 	}
 	return nil
 }
+
+// BitesWithin is how long the control plane may take to set the taint.
+func (*FaultCordon) BitesWithin() time.Duration { return 15 * time.Second }
 
 // Checkpoint keeps how the node was. It refuses one that takes no pods already, and where too few others would be left.
 func (f *FaultCordon) Checkpoint(ctx context.Context, call chaos.Call) (raw json.RawMessage, err error) {

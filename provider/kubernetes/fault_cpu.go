@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,6 +41,9 @@ func (f *FaultCPU) Validate() error {
 	}
 	return f.Guest.Validate()
 }
+
+// BitesWithin is how long it may take until enough has been burnt.
+func (*FaultCPU) BitesWithin() time.Duration { return 15 * time.Second }
 
 // Checkpoint chooses the pods. It refuses what FaultKill refuses, more workers than the node has processors, and pods that no
 // guest is let into.

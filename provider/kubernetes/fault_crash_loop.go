@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -48,6 +49,9 @@ func (f *FaultCrashLoop) Validate() error {
 	}
 	return f.Release.Validate()
 }
+
+// BitesWithin is how long it may take until a new pod has crashed.
+func (*FaultCrashLoop) BitesWithin() time.Duration { return 2 * time.Minute }
 
 // Checkpoint keeps what is changed. It refuses a container that is not there and a workload with more pods than the cap.
 func (f *FaultCrashLoop) Checkpoint(ctx context.Context, call chaos.Call) (json.RawMessage, error) {

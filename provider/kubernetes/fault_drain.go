@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +49,9 @@ type emptied struct {
 func (f *FaultDrain) Validate() error {
 	return errors.Join(f.Spare.Validate(), (&Victims{Selector: f.Selector, MaxPods: f.MaxPods}).Validate())
 }
+
+// BitesWithin is how long the pods may take to end.
+func (f *FaultDrain) BitesWithin() time.Duration { return f.Grace.Or(time.Minute) + 15*time.Second }
 
 // Checkpoint keeps how the node was, and its pods. It refuses what FaultCordon refuses, pods that nobody would bring back,
 // the pod that Jenner itself runs in, and more pods than the cap.

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,6 +27,9 @@ type FaultEvict struct {
 	// Grace is how long the containers have to end by themselves; what the pod says where not said.
 	Grace jenner.Duration `json:"grace,omitempty"`
 }
+
+// BitesWithin is how long the pods may take to end.
+func (f *FaultEvict) BitesWithin() time.Duration { return f.Grace.Or(time.Minute) + 10*time.Second }
 
 // Checkpoint chooses the pods. It refuses what FaultKill refuses, and what a disruption budget does not allow.
 func (f *FaultEvict) Checkpoint(ctx context.Context, call chaos.Call) (json.RawMessage, error) {

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,6 +25,9 @@ type FaultKill struct {
 	// Grace is how long the containers have to end by themselves; none where not said.
 	Grace jenner.Duration `json:"grace,omitempty"`
 }
+
+// BitesWithin is how long the pods may take to end.
+func (f *FaultKill) BitesWithin() time.Duration { return f.Grace.Std() + 10*time.Second }
 
 // Checkpoint chooses the pods. It refuses a target without running pods, pods that nobody would bring back, and more than
 // may be hit.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -48,6 +49,9 @@ func (f *FaultMemory) Validate() error {
 	}
 	return f.Guest.Validate()
 }
+
+// BitesWithin is how long the filling may take.
+func (*FaultMemory) BitesWithin() time.Duration { return 30 * time.Second }
 
 // Checkpoint chooses the pods. It refuses what FaultKill refuses, more than half of what the node has, as much as the pod may
 // have, and pods that no guest is let into.

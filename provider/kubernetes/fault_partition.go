@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,6 +72,9 @@ func (f *FaultPartition) Validate() error {
 	}
 	return f.Victims.Validate()
 }
+
+// BitesWithin is how long a network plugin may take to learn of the policy.
+func (*FaultPartition) BitesWithin() time.Duration { return 15 * time.Second }
 
 // Checkpoint chooses the pods. It refuses a target without running pods or with more than the cap, and pods that nobody
 // here reaches, for then the fault would have no witness.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
@@ -24,6 +25,9 @@ type FaultScaleToZero struct {
 
 // Validate checks the cap.
 func (f *FaultScaleToZero) Validate() error { return (&Victims{MaxPods: f.MaxPods}).Validate() }
+
+// BitesWithin is how long the pods may take to end.
+func (*FaultScaleToZero) BitesWithin() time.Duration { return time.Minute }
 
 // Checkpoint keeps how many pods are wanted. It refuses a workload that wants none already, or more than the cap.
 func (f *FaultScaleToZero) Checkpoint(ctx context.Context, call chaos.Call) (raw json.RawMessage, err error) {

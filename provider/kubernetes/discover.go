@@ -24,14 +24,14 @@ const (
 	AnnotationDescription = "jenner.dev/description"
 )
 
-// marked is a workload that says of which service it is.
-type marked struct {
+// labelled is a workload that says of which service it is.
+type labelled struct {
 	kind string
 	metav1.ObjectMeta
 }
 
 // String is `deployment shop/checkout`.
-func (m marked) String() string { return m.kind + " " + m.Namespace + "/" + m.Name }
+func (m labelled) String() string { return m.kind + " " + m.Namespace + "/" + m.Name }
 
 // Discover finds services by the label jenner.dev/service of Deployments, StatefulSets and DaemonSets: each of them is a
 // target of the service that its label names, under its own name, or, where two have the same, as NAME.KIND or
@@ -49,9 +49,9 @@ func Discover(ctx context.Context, kubeconfig, contextName string, namespaces []
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
-	var found []marked
+	var found []labelled
 	for _, namespace := range namespaces {
-		more, err := c.marked(ctx, namespace)
+		more, err := c.labelled(ctx, namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -67,37 +67,37 @@ func Discover(ctx context.Context, kubeconfig, contextName string, namespaces []
 	return servicesOf(found, reaches)
 }
 
-// marked lists the workloads of a namespace that have the label.
-func (c *cluster) marked(ctx context.Context, namespace string) ([]marked, error) {
-	var found []marked
+// labelled lists the workloads of a namespace that have the label.
+func (c *cluster) labelled(ctx context.Context, namespace string) ([]labelled, error) {
+	var found []labelled
 	having := metav1.ListOptions{LabelSelector: LabelService}
 	deployments, err := c.AppsV1().Deployments(namespace).List(ctx, having)
 	if err != nil {
 		return nil, told(err, "discovering services among the deployments")
 	}
 	for _, one := range deployments.Items {
-		found = append(found, marked{kindDeployment, one.ObjectMeta})
+		found = append(found, labelled{kindDeployment, one.ObjectMeta})
 	}
 	sets, err := c.AppsV1().StatefulSets(namespace).List(ctx, having)
 	if err != nil {
 		return nil, told(err, "discovering services among the statefulsets")
 	}
 	for _, one := range sets.Items {
-		found = append(found, marked{kindStatefulSet, one.ObjectMeta})
+		found = append(found, labelled{kindStatefulSet, one.ObjectMeta})
 	}
 	daemons, err := c.AppsV1().DaemonSets(namespace).List(ctx, having)
 	if err != nil {
 		return nil, told(err, "discovering services among the daemonsets")
 	}
 	for _, one := range daemons.Items {
-		found = append(found, marked{kindDaemonSet, one.ObjectMeta})
+		found = append(found, labelled{kindDaemonSet, one.ObjectMeta})
 	}
 	return found, nil
 }
 
 // servicesOf puts the workloads of each service together. reaches are the parameters that say where the cluster is.
-func servicesOf(found []marked, reaches jenner.Params) ([]jenner.Service, error) {
-	slices.SortFunc(found, func(a, b marked) int {
+func servicesOf(found []labelled, reaches jenner.Params) ([]jenner.Service, error) {
+	slices.SortFunc(found, func(a, b labelled) int {
 		return cmp.Or(cmp.Compare(a.Labels[LabelService], b.Labels[LabelService]), cmp.Compare(a.Namespace, b.Namespace),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.kind, b.kind))
 	})
@@ -105,7 +105,7 @@ func servicesOf(found []marked, reaches jenner.Params) ([]jenner.Service, error)
 	var wrong []error
 	for len(found) > 0 {
 		name := found[0].Labels[LabelService]
-		end := slices.IndexFunc(found, func(m marked) bool { return m.Labels[LabelService] != name })
+		end := slices.IndexFunc(found, func(m labelled) bool { return m.Labels[LabelService] != name })
 		if end < 0 {
 			end = len(found)
 		}
@@ -123,13 +123,13 @@ func servicesOf(found []marked, reaches jenner.Params) ([]jenner.Service, error)
 	return services, nil
 }
 
-func serviceOf(name string, workloads []marked, reaches jenner.Params) (jenner.Service, error) {
+func serviceOf(name string, workloads []labelled, reaches jenner.Params) (jenner.Service, error) {
 	service := jenner.Service{Name: name}
 	if name == "" {
 		return service, fmt.Errorf("the label %s of %s is empty", LabelService, workloads[0])
 	}
 	said := map[string]string{}
-	by := map[string]marked{}
+	by := map[string]labelled{}
 	for _, one := range workloads {
 		for _, annotation := range []string{AnnotationOwner, AnnotationTier, AnnotationEnvironment, AnnotationDescription} {
 			value := strings.TrimSpace(one.Annotations[annotation])
@@ -161,7 +161,7 @@ func serviceOf(name string, workloads []marked, reaches jenner.Params) (jenner.S
 }
 
 // targetOf is the target that a workload is. Where it shares its name with others of the service, what differs is added.
-func targetOf(one marked, all []marked, reaches jenner.Params) jenner.Target {
+func targetOf(one labelled, all []labelled, reaches jenner.Params) jenner.Target {
 	target := jenner.Target{Kind: one.kind, Name: one.Name, Params: jenner.Params{"namespace": jenner.Raw(one.Namespace), "object": jenner.Raw(one.Name)}}
 	for key, value := range reaches {
 		target.Params[key] = value

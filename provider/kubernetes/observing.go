@@ -75,17 +75,19 @@ func subjectOf(service string, written jenner.Target) (subject, *realm, error) {
 	if err != nil {
 		return subject{}, nil, err
 	}
-	one := subject{Subject: jenner.Subject{Service: service, Target: written.Ref()}, target: target}
-	if target.Selector != "" {
-		if one.selector, err = labels.Parse(target.Selector); err != nil {
-			return subject{}, nil, err
-		}
-	}
 	in := &realm{cluster: cluster, tower: tower, namespace: target.Namespace}
 	if written.Kind == kindNode {
 		in.namespace = ""
 	}
-	return one, in, nil
+	return newSubject(service, target), in, nil
+}
+
+func newSubject(service string, target *Target) subject {
+	one := subject{Subject: jenner.Subject{Service: service, Target: target.ref}, target: target}
+	if target.Selector != "" {
+		one.selector, _ = labels.Parse(target.Selector) // decode has tried it
+	}
+	return one
 }
 
 // plain are the realm's subjects as others know them.

@@ -128,8 +128,8 @@ func (p *post) remove(kind, name string) {
 	}
 }
 
-// app is a Deployment of the lab's own server, with settings by environment variables.
-func app(name string, replicas int, image string, env ...string) string {
+// appOf is a Deployment of the lab's own server, with settings by environment variables.
+func appOf(name string, replicas int, image string, env ...string) string {
 	var list strings.Builder
 	for _, one := range env {
 		key, value, _ := strings.Cut(one, "=")

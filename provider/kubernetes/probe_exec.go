@@ -82,7 +82,7 @@ func (a asked) readyPods(ctx context.Context) ([]*corev1.Pod, error) {
 	if len(ready) == 0 {
 		return nil, noneReady(a, pods)
 	}
-	slices.SortStableFunc(ready, func(a, b *corev1.Pod) int { return readySince(a).Compare(readySince(b)) })
+	slices.SortStableFunc(ready, func(a, b *corev1.Pod) int { return servesSince(a).Compare(servesSince(b)) })
 	return ready, nil
 }
 

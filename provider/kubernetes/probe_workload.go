@@ -70,7 +70,7 @@ func (p *ProbeWorkload) judge(target jenner.TargetRef, pods []*corev1.Pod, wants
 			continue
 		}
 		ready++
-		if now.Sub(readySince(pod)) >= p.StableFor.Std() {
+		if now.Sub(servesSince(pod)) >= p.StableFor.Std() {
 			since++
 		}
 		if last := lastRestart(pod); p.StableFor > 0 && now.Sub(last) < p.StableFor.Std() {
@@ -106,8 +106,8 @@ func (p *ProbeWorkload) need(wants int) int {
 	return p.MinReady.Of(wants)
 }
 
-// readySince is when a pod became ready; now where it is not known.
-func readySince(pod *corev1.Pod) time.Time {
+// servesSince is when a pod became ready; now where it is not known.
+func servesSince(pod *corev1.Pod) time.Time {
 	if ready := podCondition(pod, corev1.PodReady); ready != nil {
 		return ready.LastTransitionTime.Time
 	}

@@ -18,7 +18,7 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference fuzz clean
+.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ scenarios: ## break real databases, proxies and queues and heal them, one line e
 
 reference: ## write docs/reference anew from the code
 	$(GO) run ./cmd/jenner reference docs/reference
+
+manifests: ## write deploy/crds, the chart's crds and deploy/manifests anew from the code and the chart
+	$(GO) run ./cmd/jenner manifests crds --dir deploy/crds
+	cp deploy/crds/*.yaml deploy/chart/jenner/crds/
+	$(GO) run ./cmd/jenner manifests >deploy/manifests/jenner.yaml
 
 fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 	@set -e; for test in $(FUZZ_TESTS); do \

@@ -23,10 +23,8 @@ import (
 // kubeFlags say how Jenner lives in a Kubernetes cluster.
 type kubeFlags struct {
 	on          bool
-	kubeconfig  string
-	context     string
-	namespace   string
-	namespaces  []string
+	place       cluster.Place
+	watch       []string
 	lease       string
 	leaseLasts  time.Duration
 	keepObjects int
@@ -36,24 +34,24 @@ func (k *kubeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&k.on, "kube", false, "take documents from custom resources of a Kubernetes cluster, and show incidents there")
 	k.connection(cmd)
-	flags.StringSliceVar(&k.namespaces, "watch", nil, "the namespaces whose custom resources are taken; Jenner's own where not said")
 	flags.StringVar(&k.lease, "lease", "jenner", "the Lease whose holder acts, in Jenner's namespace; none where empty, and then there must be one Jenner only")
 	flags.DurationVar(&k.leaseLasts, "lease-lasts", cluster.DefaultLease, "how long the others wait after the last renewal before one of them takes over")
 	flags.IntVar(&k.keepObjects, "keep-incidents", 100, "how many ended incidents are kept as objects")
 }
 
-// connection adds the flags that say how the cluster is reached.
+// connection adds the flags that say how the cluster is reached, and whose custom resources count.
 func (k *kubeFlags) connection(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "how the cluster is reached; KUBECONFIG, ~/.kube/config or the pod's service account where not said")
-	flags.StringVar(&k.context, "kube-context", "", "the context of the kubeconfig; its current one where not said")
-	flags.StringVar(&k.namespace, "namespace", "", "Jenner's own namespace; that of the context or of the pod where not said")
+	flags.StringVar(&k.place.Kubeconfig, "kubeconfig", "", "how the cluster is reached; KUBECONFIG, ~/.kube/config or the pod's service account where not said")
+	flags.StringVar(&k.place.Context, "kube-context", "", "the context of the kubeconfig; its current one where not said")
+	flags.StringVar(&k.place.Namespace, "namespace", "", "Jenner's own namespace; that of the context or of the pod where not said")
+	flags.StringSliceVar(&k.watch, "watch", nil, "the namespaces whose custom resources are taken; Jenner's own where not said")
 }
 
 // serve leads whenever it has the lease, and stands by until then.
 func (k *kubeFlags) serve(ctx context.Context, opts app.Options, out io.Writer) error {
 	klog.SetSlogLogger(slog.New(quieter{opts.Logger.Handler()}))
-	conn, err := cluster.Connect(k.kubeconfig, k.context, k.namespace)
+	conn, err := cluster.Connect(k.place)
 	if err != nil {
 		return err
 	}
@@ -80,9 +78,8 @@ func (k *kubeFlags) serve(ctx context.Context, opts app.Options, out io.Writer) 
 // lead is the life of the one that acts.
 func (k *kubeFlags) lead(ctx context.Context, conn *cluster.Connection, lease *cluster.Lease, opts app.Options, tally *cluster.Tally,
 	front *front, out io.Writer) error {
-	names := targetNamespaces(opts)
 	watched, err := patiently(ctx, opts.Logger, func() (*cluster.Watched, error) {
-		return conn.Watch(ctx, cluster.WatchOptions{Namespaces: k.namespaces, Namespaced: names, Logger: opts.Logger})
+		return conn.Watch(ctx, k.watching(opts.Logger))
 	})
 	if err != nil {
 		return err
@@ -139,12 +136,12 @@ func patiently[T any](ctx context.Context, logger *slog.Logger, try func() (T, e
 	}
 }
 
-// targetNamespaces tells of which kinds of targets the parameters have a namespace.
-func targetNamespaces(opts app.Options) func(kind string) bool {
-	return func(kind string) bool {
-		entry, err := opts.Catalog.TargetKind(kind)
+// watching says which custom resources are taken.
+func (k *kubeFlags) watching(logger *slog.Logger) cluster.WatchOptions {
+	return cluster.WatchOptions{Namespaces: k.watch, Logger: logger, Namespaced: func(kind string) bool {
+		entry, err := providers.TargetKind(kind)
 		return err == nil && strict.Has(entry.New(), "namespace")
-	}
+	}}
 }
 
 // quieter lets through what the Kubernetes libraries call important only.

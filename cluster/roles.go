@@ -14,9 +14,10 @@ import (
 
 // Own says what of its own Jenner does at the API server.
 type Own struct {
-	Namespace string   // where it lives
-	Watched   []string // whose custom resources it takes; its own namespace where there is none
-	Lease     string   // none where empty
+	Namespace  string   // where it lives
+	Watched    []string // whose custom resources it takes; its own namespace where there is none
+	Discovered []string // where it looks for services by the labels of workloads
+	Lease      string   // none where empty
 }
 
 // Rights are what Jenner needs for itself, whatever the documents say: the lease, its custom resources, and events about them.
@@ -44,6 +45,11 @@ func (o Own) Rights() []jenner.Right {
 	add(o.Namespace, Group, incidents.plural, "", "get", "list", "create", "patch", "delete")
 	for _, namespace := range slices.Concat([]string{o.Namespace}, watched) {
 		add(namespace, "events.k8s.io", "events", "", "create", "patch")
+	}
+	for _, namespace := range o.Discovered {
+		for _, workloads := range []string{"deployments", "statefulsets", "daemonsets"} {
+			add(namespace, "apps", workloads, "", "list")
+		}
 	}
 	return all
 }

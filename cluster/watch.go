@@ -187,16 +187,21 @@ func (w *Watched) settle(ctx context.Context, quiet <-chan struct{}) {
 			timer.Reset(max(0, min(settle, settleMost-time.Since(first))))
 		case <-timer.C:
 			first = time.Time{}
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
+			w.Nudge()
 		}
 	}
 }
 
 // Changed has a word in it after documents have changed, once for changes that follow each other quickly.
 func (w *Watched) Changed() <-chan struct{} { return w.changed }
+
+// Nudge puts a word into Changed for somebody else's reason.
+func (w *Watched) Nudge() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
 
 // Objects are the documents as they are now, each with the version that was in force last. The oldest come first, so that of
 // two of the same name the older one stays.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
@@ -101,6 +102,11 @@ func (k *kubeFlags) documents(ctx context.Context, paths []string) (*jenner.Docu
 			return nil, nil, err
 		}
 	}
+	if len(k.discover) > 0 {
+		found := k.discovered(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		found.Look(ctx)
+		objects = append(objects, found.Objects()...)
+	}
 	loaded, standings, err := config.LoadObjects(catalog.Names{Catalog: providers}, objects, paths...)
 	if err != nil {
 		return nil, nil, err
@@ -114,7 +120,7 @@ func (k *kubeFlags) needs(docs *jenner.Documents, own bool) ([]catalog.Need, err
 	if err != nil {
 		return nil, err
 	}
-	self := cluster.Own{Namespace: k.place.Namespace, Watched: k.watch, Lease: k.lease}
+	self := cluster.Own{Namespace: k.place.Namespace, Watched: k.watch, Discovered: k.discover, Lease: k.lease}
 	for _, service := range docs.Services {
 		for _, target := range service.Targets {
 			needs = withNeeds(needs, self.EventRights(target), fmt.Sprintf("events about %s of %s", target.Ref(), service.Name))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
 	"github.com/jenner-heal/jenner/cluster"
+	"github.com/jenner-heal/jenner/config"
 	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
@@ -25,6 +27,7 @@ type kubeFlags struct {
 	on          bool
 	place       cluster.Place
 	watch       []string
+	discover    []string
 	lease       string
 	leaseLasts  time.Duration
 	keepObjects int
@@ -46,6 +49,7 @@ func (k *kubeFlags) connection(cmd *cobra.Command) {
 	flags.StringVar(&k.place.Context, "kube-context", "", "the context of the kubeconfig; its current one where not said")
 	flags.StringVar(&k.place.Namespace, "namespace", "", "Jenner's own namespace; that of the context or of the pod where not said")
 	flags.StringSliceVar(&k.watch, "watch", nil, "the namespaces whose custom resources are taken; Jenner's own where not said")
+	flags.StringSliceVar(&k.discover, "discover", nil, "the namespaces in which services are found by the labels of workloads; none where not said")
 }
 
 // serve leads whenever it has the lease, and stands by until then.
@@ -92,6 +96,11 @@ func (k *kubeFlags) lead(ctx context.Context, conn *cluster.Connection, lease *c
 	heard := opts.OnChange
 	opts.OnChange = func(change jenner.Change) { heard(change); show.Committed(change) }
 	opts.Objects, opts.OnObjects = watched.Objects, show.Tell
+	if len(k.discover) > 0 {
+		found := k.discovered(opts.Logger)
+		go found.Run(ctx, watched.Nudge)
+		opts.Objects = func() []config.Object { return slices.Concat(watched.Objects(), found.Objects()) }
+	}
 	if lease != nil {
 		opts.Fence = lease.Fenced
 	}
@@ -150,4 +159,9 @@ type quieter struct{ slog.Handler }
 // Enabled is part of slog.Handler.
 func (q quieter) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+// discovered are the services that the labels of workloads tell of.
+func (k *kubeFlags) discovered(logger *slog.Logger) *cluster.Discovered {
+	return cluster.Discover(discoverServices, k.place, k.discover, logger)
 }

@@ -23,7 +23,7 @@ E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 $(KUBE_PACKAGES)
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference fuzz kubelab e2e-kube bin/kubelab clean
+.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab e2e-kube bin/kubelab clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ scenarios: ## break real databases, proxies and queues and heal them, one line e
 
 reference: ## write docs/reference anew from the code
 	$(GO) run ./cmd/jenner reference docs/reference
+
+manifests: ## write deploy/crds, the chart's crds and deploy/manifests anew from the code and the chart
+	$(GO) run ./cmd/jenner manifests crds --dir deploy/crds
+	cp deploy/crds/*.yaml deploy/chart/jenner/crds/
+	$(GO) run ./cmd/jenner manifests >deploy/manifests/jenner.yaml
 
 fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 	@set -e; for test in $(FUZZ_TESTS); do \

@@ -7,14 +7,11 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -34,10 +31,16 @@ const (
 type Connection struct {
 	kubernetes.Interface
 	Dynamic   dynamic.Interface
-	Discovery discovery.DiscoveryInterface
 	Config    *rest.Config
 	Namespace string // of the pod, or of the context
-	asked     atomic.Int64
+}
+
+// Place says which API server is meant, as whom, and where on it Jenner lives.
+type Place struct {
+	Kubeconfig string // KUBECONFIG, ~/.kube/config or the pod's service account where empty
+	Context    string // the kubeconfig's current one where empty
+	Namespace  string // that of the context or of the pod where empty
+	As         string // somebody else, whose rights are meant: system:serviceaccount:NAMESPACE:NAME
 }
 
 // How hard Jenner may ask for its own purposes. What it observes and heals has connections of its own.
@@ -46,12 +49,11 @@ const (
 	queriesBurst     = 40
 )
 
-// Connect makes a connection. Where kubeconfig is empty, KUBECONFIG, ~/.kube/config, or the pod's service account say how;
-// where namespace is empty, the context or the pod says which. Nothing is asked yet.
-func Connect(kubeconfig, contextName, namespace string) (*Connection, error) {
+// Connect makes a connection. Nothing is asked yet.
+func Connect(place Place) (*Connection, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: contextName})
+	rules.ExplicitPath = place.Kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: place.Context})
 	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
@@ -60,12 +62,15 @@ func Connect(kubeconfig, contextName, namespace string) (*Connection, error) {
 	case err != nil:
 		return nil, jenner.Permanent(fmt.Errorf("the kubeconfig cannot be used: %w", err), "")
 	}
-	if namespace == "" {
-		if namespace, _, err = loader.Namespace(); err != nil {
+	if place.Namespace == "" {
+		if place.Namespace, _, err = loader.Namespace(); err != nil {
 			return nil, jenner.Permanent(fmt.Errorf("the kubeconfig cannot be used: %w", err), "")
 		}
 	}
-	return newConnection(config, namespace)
+	if place.As != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: place.As}
+	}
+	return newConnection(config, place.Namespace)
 }
 
 func newConnection(config *rest.Config, namespace string) (*Connection, error) {
@@ -88,13 +93,4 @@ func Identity() string {
 		host = "jenner"
 	}
 	return fmt.Sprintf("%s_%d_%s", strings.ToLower(host), os.Getpid(), random())
-}
-
-// Ping asks the API server for its version.
-func (c *Connection) Ping(ctx context.Context) error {
-	err := c.CoreV1().RESTClient().Get().AbsPath("/version").Do(ctx).Error()
-	if err != nil {
-		return jenner.Retryable(fmt.Errorf("the API server at %s does not answer: %w", c.Config.Host, err), "")
-	}
-	return nil
 }

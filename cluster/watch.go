@@ -52,12 +52,8 @@ type WatchOptions struct {
 // Watch begins to watch and returns when everything that is there now is known. The watching ends with ctx. An error is that
 // the custom resources are not defined, or that they may not be read; an API server that is away is waited for.
 func (c *Connection) Watch(ctx context.Context, opts WatchOptions) (*Watched, error) {
-	w := &Watched{conn: c, namespaces: opts.Namespaces, log: opts.Logger, defaults: opts.Namespaced,
-		changed: make(chan struct{}, 1), seen: map[string]*unstructured.Unstructured{}}
-	if len(w.namespaces) == 0 {
-		w.namespaces = []string{c.Namespace}
-	}
-	if err := w.readable(ctx); err != nil {
+	w := c.watched(opts)
+	if err := w.read(ctx, 1); err != nil { // for an informer would try for ever what is not allowed
 		return nil, err
 	}
 	quiet := make(chan struct{}, 1)
@@ -84,19 +80,40 @@ func (c *Connection) Watch(ctx context.Context, opts WatchOptions) (*Watched, er
 	return w, nil
 }
 
-// readable asks once for each kind, for an informer would try for ever what is not allowed.
-func (w *Watched) readable(ctx context.Context) error {
+func (c *Connection) watched(opts WatchOptions) *Watched {
+	w := &Watched{conn: c, namespaces: opts.Namespaces, log: opts.Logger, defaults: opts.Namespaced,
+		changed: make(chan struct{}, 1), seen: map[string]*unstructured.Unstructured{}}
+	if len(w.namespaces) == 0 {
+		w.namespaces = []string{c.Namespace}
+	}
+	return w
+}
+
+// Documents are the documents among the custom resources as they are at this moment. The errors are those of Watch.
+func (c *Connection) Documents(ctx context.Context, opts WatchOptions) ([]config.Object, error) {
+	w := c.watched(opts)
+	if err := w.read(ctx, 0); err != nil {
+		return nil, err
+	}
+	return w.Objects(), nil
+}
+
+// read lists the objects of each kind, so many at most; 0 for all.
+func (w *Watched) read(ctx context.Context, most int64) error {
 	for _, namespace := range w.namespaces {
 		for _, k := range documents {
-			_, err := w.conn.Dynamic.Resource(k.resource()).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+			list, err := w.conn.Dynamic.Resource(k.resource()).Namespace(namespace).List(ctx, metav1.ListOptions{Limit: most})
 			switch {
 			case apierrors.IsNotFound(err):
 				return jenner.Permanent(fmt.Errorf("the API server at %s does not know the custom resource %s.%s", w.conn.Config.Host, k.plural, Group),
 					"apply what `jenner manifests crds` prints")
 			case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-				return jenner.Permanent(fmt.Errorf("the custom resources cannot be read: %w", err), "give Jenner's service account what `jenner rbac` prints")
+				return jenner.Permanent(fmt.Errorf("the custom resources cannot be read: %w", err), "give Jenner's service account what `jenner rbac --own` prints")
 			case err != nil:
 				return jenner.Retryable(fmt.Errorf("the custom resources cannot be read: %w", err), "")
+			}
+			for i := range list.Items {
+				w.put(k, &list.Items[i], false)
 			}
 		}
 	}
@@ -170,16 +187,21 @@ func (w *Watched) settle(ctx context.Context, quiet <-chan struct{}) {
 			timer.Reset(max(0, min(settle, settleMost-time.Since(first))))
 		case <-timer.C:
 			first = time.Time{}
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
+			w.Nudge()
 		}
 	}
 }
 
 // Changed has a word in it after documents have changed, once for changes that follow each other quickly.
 func (w *Watched) Changed() <-chan struct{} { return w.changed }
+
+// Nudge puts a word into Changed for somebody else's reason.
+func (w *Watched) Nudge() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
 
 // Objects are the documents as they are now, each with the version that was in force last. The oldest come first, so that of
 // two of the same name the older one stays.

@@ -189,3 +189,11 @@ func mustLoad(t *testing.T, path ...string) *config.Loaded {
 	}
 	return loaded
 }
+
+// withPages is the same catalog with web pages as targets, which are restarted without parameters.
+func withPages() config.Names {
+	pages := &catalog.Provider{Name: "page", Kinds: []string{"page"}}
+	pages.Target("page", "a page", func() any { return &struct{}{} })
+	pages.Action("restart", "", func() act.Action { return &struct{ idleAction }{} })
+	return catalog.Names{Catalog: catalog.Merge(process(), core(), web(), pages)}
+}

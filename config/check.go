@@ -93,6 +93,9 @@ func (c *checker) document(kind, name string, source jenner.Source) document {
 	return document{checker: c, at: at, silent: at.source != source}
 }
 
+// object tells whether the document is no part of a file.
+func (d document) object() bool { return d.at.source.File != "" && d.at.source.Line == 0 }
+
 // written tells whether there is something at a JSON pointer, even a zero.
 func (d document) written(path string) bool {
 	_, written := d.at.lines[path]

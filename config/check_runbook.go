@@ -40,9 +40,12 @@ func (c *checker) runbook(book jenner.Runbook) {
 		}
 	}
 	if !slices.ContainsFunc(c.docs.Policies, func(p jenner.Policy) bool { return uses(p, book) }) {
-		if book.Trigger != nil {
+		switch {
+		case book.Trigger != nil:
 			d.about(kindPolicy).warn("/name", "no policy uses runbook %s; its trigger can only recommend it", book.Name)
-		} else {
+		case d.object(): // objects come one by one, and this one does no harm
+			d.warn("/name", "no policy uses runbook %s, so it never runs", book.Name)
+		default:
 			d.about(kindPolicy).problem("/name", "no policy uses runbook %s, so it never runs; name it in a policy, or give it a trigger", book.Name)
 		}
 	}
@@ -102,6 +105,10 @@ func (d document) action(base, what, action, target string, params jenner.Params
 	if d.names == nil {
 		return
 	}
+	if d.object() && target == "" && len(kinds) == 1 && kinds[0] == "" {
+		d.anywhere(base, what, action)
+		return
+	}
 	var failed error
 	found := false
 	for _, kind := range kinds {
@@ -117,6 +124,13 @@ func (d document) action(base, what, action, target string, params jenner.Params
 	}
 	if !found {
 		d.about(kindService, kindPolicy).problem(base+"/action", "%s: %v", what, failed)
+	}
+}
+
+// anywhere checks an action of an object for which there is no service with a target yet: it may come later.
+func (d document) anywhere(base, what, action string) {
+	if _, _, err := d.names.Action(action, "*", nil); err != nil {
+		d.problem(base+"/action", "%s: %v", what, err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // the problems are those of the parameters, with paths relative to them. Implementations touch nothing and are safe for
 // concurrent use.
 type Names interface {
-	// Action finds an action by its verb and the kind of the target, "" for no target, or by its full name.
+	// Action finds an action by its verb and the kind of the target, "" for no target and "*" for any, or by its full name.
 	Action(name, kind string, params jenner.Params) (full string, problems []strict.Problem, err error)
 	// Fault finds a fault likewise.
 	Fault(name, kind string, params jenner.Params) (full string, problems []strict.Problem, err error)

@@ -24,6 +24,8 @@ type Object struct {
 	Spec   json.RawMessage // the fields but for the name, as a mapping
 	// Before is the spec of it that was in force before this one; nil where none is known. It stays in force while Spec is wrong.
 	Before json.RawMessage
+	// Yields leaves it out without a word where another document has its kind and name.
+	Yields bool
 }
 
 // Choice says which version of an object is in force.
@@ -210,6 +212,9 @@ func (s *settling) standings(warnings Problems) []Standing {
 
 // object adds one version of an object.
 func (l *loader) object(object Object, spec json.RawMessage) {
+	if _, taken := l.loaded.places[place{object.Kind, object.Name}]; taken && object.Yields {
+		return
+	}
 	node, err := strict.JSON(spec)
 	switch {
 	case err != nil:

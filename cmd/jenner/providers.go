@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/jenner-heal/jenner/cluster"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/provider/alarm"
 	"github.com/jenner-heal/jenner/provider/alertmanager"
@@ -43,3 +44,6 @@ var providers = catalog.Merge(
 	nats.Provider,
 	tcp.Provider,
 )
+
+// discoverServices finds services by the labels of workloads.
+var discoverServices cluster.Find

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
 	"github.com/jenner-heal/jenner/cluster"
+	"github.com/jenner-heal/jenner/config"
 	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
@@ -23,10 +25,9 @@ import (
 // kubeFlags say how Jenner lives in a Kubernetes cluster.
 type kubeFlags struct {
 	on          bool
-	kubeconfig  string
-	context     string
-	namespace   string
-	namespaces  []string
+	place       cluster.Place
+	watch       []string
+	discover    []string
 	lease       string
 	leaseLasts  time.Duration
 	keepObjects int
@@ -36,24 +37,25 @@ func (k *kubeFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&k.on, "kube", false, "take documents from custom resources of a Kubernetes cluster, and show incidents there")
 	k.connection(cmd)
-	flags.StringSliceVar(&k.namespaces, "watch", nil, "the namespaces whose custom resources are taken; Jenner's own where not said")
 	flags.StringVar(&k.lease, "lease", "jenner", "the Lease whose holder acts, in Jenner's namespace; none where empty, and then there must be one Jenner only")
 	flags.DurationVar(&k.leaseLasts, "lease-lasts", cluster.DefaultLease, "how long the others wait after the last renewal before one of them takes over")
 	flags.IntVar(&k.keepObjects, "keep-incidents", 100, "how many ended incidents are kept as objects")
 }
 
-// connection adds the flags that say how the cluster is reached.
+// connection adds the flags that say how the cluster is reached, and whose custom resources count.
 func (k *kubeFlags) connection(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "how the cluster is reached; KUBECONFIG, ~/.kube/config or the pod's service account where not said")
-	flags.StringVar(&k.context, "kube-context", "", "the context of the kubeconfig; its current one where not said")
-	flags.StringVar(&k.namespace, "namespace", "", "Jenner's own namespace; that of the context or of the pod where not said")
+	flags.StringVar(&k.place.Kubeconfig, "kubeconfig", "", "how the cluster is reached; KUBECONFIG, ~/.kube/config or the pod's service account where not said")
+	flags.StringVar(&k.place.Context, "kube-context", "", "the context of the kubeconfig; its current one where not said")
+	flags.StringVar(&k.place.Namespace, "namespace", "", "Jenner's own namespace; that of the context or of the pod where not said")
+	flags.StringSliceVar(&k.watch, "watch", nil, "the namespaces whose custom resources are taken; Jenner's own where not said")
+	flags.StringSliceVar(&k.discover, "discover", nil, "the namespaces in which services are found by the labels of workloads; none where not said")
 }
 
 // serve leads whenever it has the lease, and stands by until then.
 func (k *kubeFlags) serve(ctx context.Context, opts app.Options, out io.Writer) error {
 	klog.SetSlogLogger(slog.New(quieter{opts.Logger.Handler()}))
-	conn, err := cluster.Connect(k.kubeconfig, k.context, k.namespace)
+	conn, err := cluster.Connect(k.place)
 	if err != nil {
 		return err
 	}
@@ -80,9 +82,8 @@ func (k *kubeFlags) serve(ctx context.Context, opts app.Options, out io.Writer) 
 // lead is the life of the one that acts.
 func (k *kubeFlags) lead(ctx context.Context, conn *cluster.Connection, lease *cluster.Lease, opts app.Options, tally *cluster.Tally,
 	front *front, out io.Writer) error {
-	names := targetNamespaces(opts)
 	watched, err := patiently(ctx, opts.Logger, func() (*cluster.Watched, error) {
-		return conn.Watch(ctx, cluster.WatchOptions{Namespaces: k.namespaces, Namespaced: names, Logger: opts.Logger})
+		return conn.Watch(ctx, k.watching(opts.Logger))
 	})
 	if err != nil {
 		return err
@@ -95,6 +96,11 @@ func (k *kubeFlags) lead(ctx context.Context, conn *cluster.Connection, lease *c
 	heard := opts.OnChange
 	opts.OnChange = func(change jenner.Change) { heard(change); show.Committed(change) }
 	opts.Objects, opts.OnObjects = watched.Objects, show.Tell
+	if len(k.discover) > 0 {
+		found := k.discovered(opts.Logger)
+		go found.Run(ctx, watched.Nudge)
+		opts.Objects = func() []config.Object { return slices.Concat(watched.Objects(), found.Objects()) }
+	}
 	if lease != nil {
 		opts.Fence = lease.Fenced
 	}
@@ -139,12 +145,12 @@ func patiently[T any](ctx context.Context, logger *slog.Logger, try func() (T, e
 	}
 }
 
-// targetNamespaces tells of which kinds of targets the parameters have a namespace.
-func targetNamespaces(opts app.Options) func(kind string) bool {
-	return func(kind string) bool {
-		entry, err := opts.Catalog.TargetKind(kind)
+// watching says which custom resources are taken.
+func (k *kubeFlags) watching(logger *slog.Logger) cluster.WatchOptions {
+	return cluster.WatchOptions{Namespaces: k.watch, Logger: logger, Namespaced: func(kind string) bool {
+		entry, err := providers.TargetKind(kind)
 		return err == nil && strict.Has(entry.New(), "namespace")
-	}
+	}}
 }
 
 // quieter lets through what the Kubernetes libraries call important only.
@@ -153,4 +159,9 @@ type quieter struct{ slog.Handler }
 // Enabled is part of slog.Handler.
 func (q quieter) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+// discovered are the services that the labels of workloads tell of.
+func (k *kubeFlags) discovered(logger *slog.Logger) *cluster.Discovered {
+	return cluster.Discover(discoverServices, k.place, k.discover, logger)
 }

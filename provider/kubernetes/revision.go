@@ -145,7 +145,7 @@ func (on *site) healthySince(ctx context.Context, r rollout, one revision) (time
 			return time.Time{}, fmt.Errorf("%w: its pod %s does not serve", errNotSeen, pod.Name)
 		}
 		count++
-		if at := readySince(&pod); at.After(since) {
+		if at := servesSince(&pod); at.After(since) {
 			since = at
 		}
 	}

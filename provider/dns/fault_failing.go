@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("failing", "Answer with an error, or not at all", func() chaos.Fault { return &FaultFailing{} })
+	Provider.Fault("failing", "Answer with an error, or not at all", func() chaos.Fault { return &FaultFailing{} }, "dns")
 }
 
 // FaultFailing answers questions about the names with an error, which nobody may keep, or leaves them unanswered. Needs

@@ -13,7 +13,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("slow", "Answer late", func() chaos.Fault { return &FaultSlow{} })
+	Provider.Fault("slow", "Answer late", func() chaos.Fault { return &FaultSlow{} }, "dns")
 }
 
 // FaultSlow hands questions about the names on to the real name server after a delay. Needs CAP_NET_ADMIN.

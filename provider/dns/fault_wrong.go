@@ -13,7 +13,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("wrong", "Answer with a wrong address", func() chaos.Fault { return &FaultWrong{} })
+	Provider.Fault("wrong", "Answer with a wrong address", func() chaos.Fault { return &FaultWrong{} }, "dns")
 }
 
 // FaultWrong gives the names other addresses, which nobody may keep: their time to live is zero. For the version of IP

@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	Provider.Action("set_flag", "Set one key of a JSON or YAML file", func() act.Action { return &SetFlag{} })
+	Provider.Action("set_flag", "Set one key of a JSON or YAML file", func() act.Action { return &SetFlag{} }, "file")
 }
 
 // SetFlag sets one key and leaves the rest of the file as it is. The file is replaced in one step; a symbolic link is

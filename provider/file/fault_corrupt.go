@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("corrupt", "Flip, cut off or overwrite a chunk of a file", func() chaos.Fault { return &FaultCorrupt{} })
+	Provider.Fault("corrupt", "Flip, cut off or overwrite a chunk of a file", func() chaos.Fault { return &FaultCorrupt{} }, "file", "gitfile")
 }
 
 // The ways of corrupting a file.

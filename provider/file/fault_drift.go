@@ -15,7 +15,8 @@ import (
 )
 
 func init() {
-	Provider.Fault("drift", "Change one key, or one piece of text, of a configuration file", func() chaos.Fault { return &FaultDrift{} })
+	Provider.Fault("drift", "Change one key, or one piece of text, of a configuration file", func() chaos.Fault { return &FaultDrift{} },
+		"file", "gitfile")
 }
 
 // FaultDrift changes a configuration file as a hand on the machine would, behind the back of whoever keeps it: one key of

@@ -6,5 +6,6 @@ package file
 
 import "github.com/jenner-heal/jenner/internal/catalog"
 
-// Provider is the table that every file of this package adds itself to.
-var Provider = &catalog.Provider{Name: "file", Doc: "Files, and keys of JSON and YAML files", Kinds: []string{"file"}}
+// Provider is the table that every file of this package adds itself to. The kind gitfile is another provider's: faults break
+// the file that such a target names.
+var Provider = &catalog.Provider{Name: "file", Doc: "Files, and keys of JSON and YAML files", Kinds: []string{"file", "gitfile"}}

@@ -20,7 +20,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("cpu", "Burn processor time", func() chaos.Fault { return &FaultCPU{} })
+	Provider.Fault("cpu", "Burn processor time", func() chaos.Fault { return &FaultCPU{} }, "host", "process")
 }
 
 // FaultCPU burns processor time, on the whole machine or, for a process, in its control groups and on its processors, so

@@ -208,5 +208,5 @@ func TestCPURefuses(t *testing.T) {
 	refused(t, "cpu", machine, jenner.Params{"workers": jenner.Raw(1), "share": jenner.Raw("50%")}, "not both")
 	refused(t, "cpu", machine, jenner.Params{"nice": jenner.Raw(-1)}, "never steps in front")
 	refused(t, "cpu", machine, jenner.Params{"workers": jenner.Raw(100000)}, "are the most")
-	refused(t, "cpu", jenner.Target{Kind: "disk", Name: "data"}, nil, "neither a host nor a process")
+	refused(t, "cpu", jenner.Target{Kind: "disk", Name: "data"}, nil, "it works on: host, process")
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("disk_full", "Fill a file system", func() chaos.Fault { return &FaultDiskFull{Leave: megabyte} })
+	Provider.Fault("disk_full", "Fill a file system", func() chaos.Fault { return &FaultDiskFull{Leave: megabyte} }, "disk")
 }
 
 // FaultDiskFull takes the free room of a file system by one file without a name, whose room comes back when the process

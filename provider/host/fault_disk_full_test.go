@@ -183,7 +183,7 @@ func TestDiskFullRefuses(t *testing.T) {
 	refused(t, "disk_full", at(file), nil, "is not a folder")
 	refused(t, "disk_full", at("/proc"), nil, "/proc")
 	refused(t, "disk_full", at(""), nil, "path is missing")
-	refused(t, "host.disk_full", machine, nil, "is not a disk")
+	refused(t, "host.disk_full", machine, nil, "it works on: disk")
 	refused(t, "disk_full", target, jenner.Params{"leave": jenner.Raw("1TB")}, "full already")
 	refused(t, "disk_full", target, jenner.Params{"leave": jenner.Raw("10")}, "is not a size")
 }

@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("memory", "Fill memory", func() chaos.Fault { return &FaultMemory{Leave: leastFree} })
+	Provider.Fault("memory", "Fill memory", func() chaos.Fault { return &FaultMemory{Leave: leastFree} }, "host", "process")
 }
 
 // FaultMemory fills memory, of the whole machine or, for a process, inside of the limit of its control group. What fills

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("abort", "Reset the connections of callers", func() chaos.Fault { return &FaultAbort{Share: 1} })
+	Provider.Fault("abort", "Reset the connections of callers", func() chaos.Fault { return &FaultAbort{Share: 1} }, "http")
 }
 
 // FaultAbort resets the caller's connection at the fault proxy: at once, so that the service does not get to see the

@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("bandwidth", "Let bodies through slowly", func() chaos.Fault { return &FaultBandwidth{Share: 1} })
+	Provider.Fault("bandwidth", "Let bodies through slowly", func() chaos.Fault { return &FaultBandwidth{Share: 1} }, "http")
 }
 
 // FaultBandwidth lets the bodies of requests and answers through the fault proxy at so many bytes a second, each way, all

@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("body", "Change the body of answers", func() chaos.Fault { return &FaultBody{Share: 1} })
+	Provider.Fault("body", "Change the body of answers", func() chaos.Fault { return &FaultBody{Share: 1} }, "http")
 }
 
 // FaultBody changes the body of answers at the fault proxy in one way, and keeps the content length right, so that only

@@ -12,7 +12,7 @@ import (
 func init() {
 	Provider.Fault("error", "Answer requests with an error instead of handing them on", func() chaos.Fault {
 		return &FaultError{Status: nethttp.StatusInternalServerError, Share: 1}
-	})
+	}, "http")
 }
 
 // FaultError answers requests at the fault proxy with an error; the service does not get to see them.

@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("latency", "Delay requests between callers and the service", func() chaos.Fault { return &FaultLatency{Share: 1} })
+	Provider.Fault("latency", "Delay requests between callers and the service", func() chaos.Fault { return &FaultLatency{Share: 1} }, "http")
 }
 
 // FaultLatency lets requests wait at the fault proxy before they are handed on.

@@ -20,7 +20,7 @@ import (
 func init() {
 	Provider.Fault("traffic", "Send a peak of requests to the service", func() chaos.Fault {
 		return &FaultTraffic{Method: nethttp.MethodGet, Path: "/", AtOnce: 100}
-	})
+	}, "http")
 }
 
 // maxTraffic is the absolute cap of requests a second.

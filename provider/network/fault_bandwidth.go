@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("bandwidth", "Let only so many bits through in a second", func() chaos.Fault { return &FaultBandwidth{} })
+	Provider.Fault("bandwidth", "Let only so many bits through in a second", func() chaos.Fault { return &FaultBandwidth{} }, "network")
 }
 
 // FaultBandwidth limits how fast the packets go that the target chooses. On their way out they wait in a queue of their

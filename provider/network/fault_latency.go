@@ -12,7 +12,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("latency", "Delay packets", func() chaos.Fault { return &FaultLatency{} })
+	Provider.Fault("latency", "Delay packets", func() chaos.Fault { return &FaultLatency{} }, "network")
 }
 
 // FaultLatency lets the packets that the target chooses wait in a process of its own. Each waits on its way out and on

@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("loss", "Lose a share of the packets, at random", func() chaos.Fault { return &FaultLoss{} })
+	Provider.Fault("loss", "Lose a share of the packets, at random", func() chaos.Fault { return &FaultLoss{} }, "network")
 }
 
 // lossSteps is how finely a share of packets can be told.

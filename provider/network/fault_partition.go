@@ -14,7 +14,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("partition", "Let no packet through", func() chaos.Fault { return &FaultPartition{} })
+	Provider.Fault("partition", "Let no packet through", func() chaos.Fault { return &FaultPartition{} }, "network")
 }
 
 // FaultPartition drops the packets that the target chooses, or refuses them. The kernel itself lets them through again

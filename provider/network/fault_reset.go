@@ -12,7 +12,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("reset", "Cut live TCP connections", func() chaos.Fault { return &FaultReset{} })
+	Provider.Fault("reset", "Cut live TCP connections", func() chaos.Fault { return &FaultReset{} }, "network")
 }
 
 // FaultReset destroys the live TCP connections that the target chooses, once or again and again: both ends find theirs

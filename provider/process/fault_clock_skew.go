@@ -23,7 +23,7 @@ import (
 func init() {
 	Provider.Fault("clock_skew", "Let the live process see a wrong time", func() chaos.Fault {
 		return &FaultClockSkew{Clocks: []string{"wall"}, Drift: 1}
-	})
+	}, "process")
 }
 
 // FaultClockSkew changes the code that the process of the checkpoint reads the clock with, in its own copy of the vDSO.

@@ -16,7 +16,7 @@ import (
 func init() {
 	Provider.Fault("crash_loop", "Kill the process again and again, soon after each start", func() chaos.Fault {
 		return &FaultCrashLoop{After: jenner.Duration(500 * time.Millisecond)}
-	})
+	}, "process")
 }
 
 // FaultCrashLoop kills each process of the target with SIGKILL a while after it was seen, the one that runs at the

@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("descriptors", "Let the process run out of file descriptors", func() chaos.Fault { return &FaultDescriptors{} })
+	Provider.Fault("descriptors", "Let the process run out of file descriptors", func() chaos.Fault { return &FaultDescriptors{} }, "process")
 }
 
 // FaultDescriptors lowers the limit of open files of the process of the checkpoint, so that it can open no more than

@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("hang", "Stop the process with SIGSTOP: it lives and answers nothing", func() chaos.Fault { return &FaultHang{} })
+	Provider.Fault("hang", "Stop the process with SIGSTOP: it lives and answers nothing", func() chaos.Fault { return &FaultHang{} }, "process")
 }
 
 // FaultHang stops the process of the checkpoint, and only that one. Its connections stay open and nobody answers on

@@ -12,7 +12,7 @@ import (
 func init() {
 	Provider.Fault("io_delay", "Let calls of the live process on some files wait", func() chaos.Fault {
 		return &FaultIODelay{interposed: newInterposed()}
-	})
+	}, "process")
 }
 
 // FaultIODelay lets reads, writes and other calls of the process on some files wait before they are made, as a slow disk

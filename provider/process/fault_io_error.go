@@ -14,7 +14,7 @@ import (
 func init() {
 	Provider.Fault("io_error", "Let calls of the live process on some files fail", func() chaos.Fault {
 		return &FaultIOError{interposed: newInterposed(), Errno: "EIO"}
-	})
+	}, "process")
 }
 
 // FaultIOError lets reads, writes and other calls of the process on some files fail, as a broken or full disk does. The

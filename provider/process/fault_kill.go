@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("kill", "Kill the process with SIGKILL", func() chaos.Fault { return &FaultKill{} })
+	Provider.Fault("kill", "Kill the process with SIGKILL", func() chaos.Fault { return &FaultKill{} }, "process")
 }
 
 // FaultKill kills the process of the checkpoint, and only that one: where another took its place meanwhile, nothing is

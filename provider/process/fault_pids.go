@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("pids", "Let the process run out of processes and threads", func() chaos.Fault { return &FaultPids{} })
+	Provider.Fault("pids", "Let the process run out of processes and threads", func() chaos.Fault { return &FaultPids{} }, "process")
 }
 
 // FaultPids lowers the limit of processes and threads of the control group that the process has for itself, so that no

@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	Provider.Fault("slow_start", "Let each start of the process take longer", func() chaos.Fault { return &FaultSlowStart{} })
+	Provider.Fault("slow_start", "Let each start of the process take longer", func() chaos.Fault { return &FaultSlowStart{} }, "process")
 }
 
 // FaultSlowStart stops each new process of the target with SIGSTOP as soon as it is seen, and lets it go on after the

@@ -51,7 +51,7 @@ force, and the error names file and line. Ctrl-C stops; an incident that is unde
 			return serve(cmd.Context(), a, args, logger, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics and /healthz; none where empty")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics, /healthz, and where alerts of others are taken; none where empty")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "decide and say what would be done, but change nothing")
 	cmd.Flags().DurationVar(&baseline, "baseline", time.Minute, "how long the steady state of a service is learned")
 	return cmd

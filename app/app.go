@@ -107,13 +107,13 @@ type App struct {
 	heard       hearing
 	stops       []func() error
 	running     context.Context
-	changed     chan struct{} // an incident has changed
-	Address     net.Addr      // that Listen came to
+	changed     atomic.Bool // an incident has changed since followers were told
+	Address     net.Addr    // that Listen came to
 }
 
 // New reads the files and opens the data directory. What is wrong with either is an error, and nothing stays open.
 func New(opts Options) (*App, error) {
-	a := &App{Options: opts, bind: binder{opts.Catalog}, Metrics: learn.NewMetrics(), changed: make(chan struct{}, 1)}
+	a := &App{Options: opts, bind: binder{opts.Catalog}, Metrics: learn.NewMetrics()}
 	docs, err := a.read()
 	if err != nil {
 		return nil, err
@@ -311,10 +311,7 @@ func (a *App) records(ctx context.Context, name string, since time.Time) ([]jenn
 func (a *App) committed(change jenner.Change) {
 	if change.Record.Line == loop.IncidentLine {
 		a.intake.Committed(change)
-		select {
-		case a.changed <- struct{}{}:
-		default: // the last change has not been looked at yet
-		}
+		a.changed.Store(true)
 	}
 	for _, outcome := range change.Outcomes {
 		a.Metrics.Observe(outcome)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jenner-heal/jenner"
@@ -13,54 +14,45 @@ import (
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
 
-// followSoon gathers the changes of so long: an incident goes through several phases within moments.
-const followSoon = 500 * time.Millisecond
+// followLook gathers the changes of so long: an incident goes through several phases within moments.
+const followLook = time.Second
 
-// follow tells the channels that show incidents how they stand, until ctx ends: soon after a change, and every
-// notify.FollowEvery.
+// follow tells the channels that show incidents how they stand, until ctx ends: soon after a change, also of what a person
+// has, and every notify.FollowEvery.
 func (a *App) follow(ctx context.Context) {
-	again := time.NewTicker(notify.FollowEvery)
-	defer again.Stop()
+	look := time.NewTicker(followLook)
+	defer look.Stop()
+	var told time.Time
+	var handed []string
 	for {
-		if a.router.Following() {
-			standing, err := a.standing(ctx)
-			if err != nil {
+		now := a.intake.Handed()
+		if a.router.Following() && (told.IsZero() || time.Since(told) >= notify.FollowEvery || !slices.Equal(now, handed) || a.changedSince()) {
+			standing, err := a.standing(ctx, now)
+			if err != nil && ctx.Err() == nil {
 				a.Logger.Error("nobody can be shown how incidents stand", "error", err)
-			} else {
+			} else if err == nil {
 				a.router.Follow(ctx, standing)
 			}
-		}
-		if !pause(ctx, followSoon) {
-			return
+			told, handed = time.Now(), now
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.changed:
-		case <-again.C:
+		case <-look.C:
 		}
 	}
 }
 
-// pause waits, and tells whether ctx goes on.
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
+// changedSince tells whether an incident has changed since it was asked last.
+func (a *App) changedSince() bool { return a.changed.Swap(false) }
 
 // standing are the incidents that are open, and those that a person has and whose alerts fire on.
-func (a *App) standing(ctx context.Context) ([]notify.Standing, error) {
+func (a *App) standing(ctx context.Context, handed []string) ([]notify.Standing, error) {
 	records, err := a.Store.List(ctx, loop.IncidentLine, sqlite.ListFilter{OpenOnly: true})
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range a.intake.Handed() {
+	for _, id := range handed {
 		record, err := a.Store.Load(ctx, loop.IncidentLine, id)
 		switch {
 		case errors.Is(err, jenner.ErrNotFound): // forgotten since

@@ -127,7 +127,7 @@ Start here:
 	root.AddCommand(demoCommand(), serveCommand(set), checkCommand(), drillCommand(set), incidentsCommand(set),
 		whyCommand(set), approveCommand(set), rejectCommand(set), stopCommand(set), pauseCommand(set), resumeCommand(set),
 		undoCommand(set), maturityCommand(set), coverageCommand(set), gamedayCommand(set), runCommand(set), replayCommand(set), auditCommand(set), schemaCommand(),
-		rbacCommand(), manifestsCommand(), versionCommand(),
+		rbacCommand(), manifestsCommand(), whoseCommand(), versionCommand(),
 		referenceCommand(),
 		proxyCommand(), reaperCommand(set), holdCommand(set), insideCommand())
 	return root

@@ -64,7 +64,7 @@ wrong is left out and says why in its status, and the others stay in force. Of s
 			return serve(cmd.Context(), a, nil, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics and /healthz; none where empty")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9797", "address of /metrics, /healthz, and where alerts of others are taken; none where empty")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "decide and say what would be done, but change nothing")
 	cmd.Flags().DurationVar(&baseline, "baseline", time.Minute, "how long the steady state of a service is learned")
 	kube.add(cmd)

@@ -188,7 +188,7 @@ func (e *Engine) catalogueAlert(ctx context.Context, r *rule, sample jenner.Samp
 	case NobodyUnmapped:
 		if e.first("unmapped\x00" + r.name) {
 			e.log.Warn("detect: an alert of a catalogue is no service's, so it opens no incident; add a rule to a mapping, or `ignore: true`",
-				"alert", r.name, "labels", Labels(set), "saw", mapped.Saw)
+				"alert", r.name, "labels", labelText(set), "saw", mapped.Saw)
 		}
 	}
 	return jenner.Alert{

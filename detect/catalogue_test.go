@@ -38,7 +38,7 @@ func all(b *Board) []string {
 	for _, alert := range b.AllFiring() {
 		labels := maps.Clone(alert.Labels)
 		delete(labels, "alertname")
-		list = append(list, fmt.Sprintf("%s/%s{%s}: %s", alert.Service, alert.Name, Labels(labels), alert.Summary))
+		list = append(list, fmt.Sprintf("%s/%s%s: %s", alert.Service, alert.Name, labelText(labels), alert.Summary))
 	}
 	return list
 }
@@ -256,7 +256,7 @@ func (r *recorder) taken() []string {
 				labels[label] = text
 			}
 		}
-		list = append(list, fmt.Sprintf("%s{%s} %s", name, Labels(labels), value))
+		list = append(list, fmt.Sprintf("%s%s %s", name, labelText(labels), value))
 	}
 	r.samples = nil
 	return list

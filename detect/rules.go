@@ -284,7 +284,7 @@ func (e *Engine) hold(ctx context.Context, r *rule, answer jenner.Answer, now ti
 		case math.IsNaN(sample.Value):
 			undecided[alert.Fingerprint] = true
 		case r.of != nil && active[alert.Fingerprint]:
-			return nil, nil, fmt.Errorf("two series give the same alert, {%s}; its labels must tell them apart", Labels(alert.Labels))
+			return nil, nil, fmt.Errorf("two series give the same alert, %s; its labels must tell them apart", labelText(alert.Labels))
 		default:
 			active[alert.Fingerprint] = true
 			alerts = append(alerts, alert)

@@ -93,6 +93,23 @@ func TestATakenAlertIsHealedAndItsEndIsItsSendersWord(t *testing.T) {
 	})
 }
 
+// TestWhoeverVouchesLooks: where nothing of ours sees the service, an alert that is vouched for is as good as a look, also
+// where it was last said a while ago.
+func TestWhoeverVouchesLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sent(t, jenner.ModeAuto)
+		defer s.shut()
+		s.see(false)
+		s.stop("ann")
+		s.says(t, jenner.Firing)
+		time.Sleep(50 * time.Second) // longer than an observation of our own is believed
+		s.acted(t, "while ann holds it", 0)
+		s.resume()
+		time.Sleep(5 * time.Second)
+		s.acted(t, "when ann lets go", 1)
+	})
+}
+
 // TestL8ASilentSenderIsNeitherAReasonToActNorHealth: it fell silent while people were asked, and they agree too late.
 func TestL8ASilentSenderIsNeitherAReasonToActNorHealth(t *testing.T) {
 	t.Run("before anything is done", func(t *testing.T) {

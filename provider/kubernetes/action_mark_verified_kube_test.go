@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,6 +49,25 @@ func TestOnlyWhatServesForLongIsMarked(t *testing.T) {
 	}
 	unready := g.unready("slow", 1)
 	g.deed("mark_verified", unready, "{for: 1s}").refused("has not settled")
+}
+
+// Between the look and the mark another release came, of which nobody has seen anything.
+func TestAMarkThatCameTooLate(t *testing.T) {
+	g := newGround(t)
+	target := g.serving("shop", 1)
+	deed := g.deed("mark_verified", target, "{for: 1s}")
+	healthy := func() bool { return deed.make().(act.Checker).Check(t.Context(), deed.call) == nil }
+	g.until("it has served for a second", healthy)
+	if err := deed.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	g.as("people", deployment("shop", 1, podOf("shop", "bad")))
+	g.until("the next release was seen", func() bool { return g.live(target).GetAnnotations()[deploymentRevision] == "2" })
+	g.settles(target)
+	g.until("the next release has served for a second", healthy)
+	if result, err := deed.make().Do(t.Context(), deed.call); err == nil || !strings.Contains(err.Error(), "has revision 2 by now") {
+		t.Errorf("%+v, %v", result, err)
+	}
 }
 
 // The newest revision that was marked is gone back to, over one in between that nobody has seen healthy.

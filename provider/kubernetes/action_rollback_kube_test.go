@@ -61,6 +61,25 @@ func TestARollbackSeesTheOldPodsOfAStuckRollout(t *testing.T) {
 	}
 }
 
+// Two Deployments may have the same labels; the revisions of the other one are none of this one's.
+func TestOtherRevisionsAreNotGoneBackTo(t *testing.T) {
+	g := newGround(t)
+	target := g.serving("shop", 1)
+	g.as("people", strings.Replace(deployment("shop", 0, podOf("shop", "v2")), "metadata: {name: shop}", "metadata: {name: other}", 1))
+	g.until("both have a revision", func() bool {
+		sets, err := g.AppsV1().ReplicaSets(g.ns).List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(sets.Items) == 2
+	})
+	on, err := look(t.Context(), act.Call{Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := on.revisions(t.Context(), g.rolled(target))
+	if err != nil || len(all) != 1 || !strings.HasPrefix(all[0].object.GetName(), "shop-") {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 // A mark is copied with other annotations, from a Deployment to its next ReplicaSet and back by kubectl. A copy says nothing.
 func TestACopiedMarkIsNoMark(t *testing.T) {
 	g := newGround(t)

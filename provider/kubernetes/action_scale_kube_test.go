@@ -34,6 +34,9 @@ func TestScaleKeepsToItsBounds(t *testing.T) {
 	}
 	// Somebody else scales it meanwhile: what they did stays.
 	g.meddle(target, `{"spec":{"replicas":1}}`)
+	if answer := deed.happened(); answer != act.HappenedDone {
+		t.Errorf("it happened, whatever came after, and is said to be %s", answer)
+	}
 	if undone := deed.undo(); undone.Changed || g.rolled(target).Replicas != 1 {
 		t.Errorf("the undo touched what somebody else had set: %+v", undone)
 	}

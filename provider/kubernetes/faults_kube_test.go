@@ -48,6 +48,13 @@ func TestFaultCrashLoop(t *testing.T) {
 	})
 }
 
+func TestFaultBadRelease(t *testing.T) {
+	passes(t, func(t *testing.T) faulttest.World {
+		w := newWorld(t)
+		return w.faultWorld(t, "kubernetes.bad_release", w.deployment(t, "shop", 1), `{"image":"jenner-test/app:v2","env":{"FAIL_RATE":"0.3"}}`)
+	})
+}
+
 func TestFaultConfigDrift(t *testing.T) {
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)

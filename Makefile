@@ -8,6 +8,7 @@ FUZZTIME ?= 10s
 SEEDS ?= 1-2600
 INCIDENTS ?= 40
 SOAK ?= 1h
+ROUNDS ?= 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The packages that have benchmarks, and the fuzz tests as PACKAGE:NAME, as the tests say.
@@ -23,10 +24,10 @@ E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 $(KUBE_PACKAGES)
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab e2e-kube bin/kubelab clean
+.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab test-kubelab e2e-kube scenarios-kube compare-kube bin/kubelab clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the program, bin/jenner
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/jenner
@@ -34,7 +35,6 @@ build: ## build the program, bin/jenner
 test: ## run all tests with the race detector; those of the loop, which plays storms, have the machine to themselves
 	$(GO) test -race -timeout 20m -p 2 $$($(GO) list ./... | grep -v '/loop$$')
 	$(GO) test -race -timeout 20m ./loop
-	cd test/kubelab && CGO_ENABLED=0 $(GO) test -trimpath -timeout 5m ./...
 
 lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
 	@unformatted=$$(gofmt -l .); \
@@ -43,8 +43,6 @@ lint: ## check format, go vet and staticcheck (staticcheck.conf says which check
 	$(STATICCHECK) ./...
 	$(GO) vet -tags kube $(KUBE_PACKAGES)
 	$(STATICCHECK) -tags kube $(KUBE_PACKAGES)
-	cd test/kubelab && CGO_ENABLED=0 $(GO) vet ./...
-	cd test/kubelab && CGO_ENABLED=0 $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
 
 bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
 	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
@@ -76,11 +74,22 @@ fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 		$(GO) test -run '^$$' -fuzz "^$${test##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$${test%%:*}"; \
 	done
 
+test-kubelab: ## check and test what starts that Kubernetes, which is a module of its own
+	cd test/kubelab && CGO_ENABLED=0 $(GO) vet ./...
+	cd test/kubelab && CGO_ENABLED=0 $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
+	cd test/kubelab && CGO_ENABLED=0 $(GO) test -trimpath -timeout 5m ./...
+
 kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to reach it; Ctrl-C stops it; needs root
 	bin/kubelab serve
 
 e2e-kube: bin/kubelab ## run the tests that need Kubernetes, in the cluster of KUBECONFIG or in one that is started for them
 	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(E2E_KUBE); else bin/kubelab run -- $(E2E_KUBE); fi
+
+scenarios-kube: bin/kubelab ## break and heal what runs in Kubernetes, in the cluster of KUBECONFIG or in one that is started for it
+	@if [ -n "$$KUBECONFIG" ]; then $(GO) run ./scenarios --kube $(SCENARIOS); else bin/kubelab run -- $(GO) run ./scenarios --kube $(SCENARIOS); fi
+
+compare-kube: bin/kubelab ## measure how fast Kubernetes alone and Jenner heal the same troubles, ROUNDS times each
+	@if [ -n "$$KUBECONFIG" ]; then $(GO) run ./scenarios --compare $(ROUNDS); else bin/kubelab run -- $(GO) run ./scenarios --compare $(ROUNDS); fi
 
 bin/kubelab:
 	cd test/kubelab && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/kubelab .

@@ -116,9 +116,9 @@ evidence: [{alert: A}, {alert: telemetry-down}, {alert: a:b:sum}]
 
 func TestTheSchemaOfAPrometheusRule(t *testing.T) {
 	for document, want := range map[string]bool{
-		"groups: [{name: a, rules: [{alert: A, expr: up}]}]":                                                                                                       true,
-		"groups: [{name: a, rules: [{alert: A}]}]":                                                                                                                 false,
-		"groups: [{name: a, rules: [{alert: A, expr: up, line: 3}]}]":                                                                                              false,
+		"groups: [{name: a, rules: [{alert: A, expr: up}]}]":          true,
+		"groups: [{name: a, rules: [{alert: A}]}]":                    false,
+		"groups: [{name: a, rules: [{alert: A, expr: up, line: 3}]}]": false,
 		"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, uid: b}\nspec: {groups: [{name: a, rules: []}]}":                          true,
 		"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a}\nspec: {group: []}":                                                       false,
 		"apiVersion: jenner.dev/v1alpha1\nkind: Catalogue\nmetadata: {name: a}\nspec: {groups: [{name: a, rules: [{record: 'a:b', expr: up, labels: {c: d}}]}]}\n": true,

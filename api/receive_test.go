@@ -74,7 +74,7 @@ func newGate(t *testing.T, receivers ...jenner.Receiver) *gate {
 			return []jenner.Alert{{Name: "Down", Service: "shop", Labels: map[string]string{"pod": "a"}, StartsAt: now, SeenAt: now, Summary: "it is down"}}
 		},
 		Status: func() any { return map[string]string{"it": "is well"} }, Logger: slog.New(slog.DiscardHandler)}
-	g.Server = httptest.NewServer(Handler(http.NotFoundHandler(), g.receive))
+	g.Server = httptest.NewServer(Handler(http.NotFoundHandler(), nil, g.receive))
 	t.Cleanup(g.Server.Close)
 	return g
 }

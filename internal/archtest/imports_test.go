@@ -62,6 +62,7 @@ var rules = []rule{
 		"the shop is a system like anybody's: it must not know who heals it"},
 	{[]string{"examples/shop/cmd/shop"}, []string{"examples/shop"}, "the shop as a program of its own"},
 	{[]string{"examples/documents"}, nil, "files, and the test that they load"},
+	{[]string{"examples/prometheus"}, nil, "files, and the test that they are right"},
 	{[]string{"internal/cgroup"}, nil,
 		"it reads what the kernel shows of control groups; what a provider does there is the provider's"},
 	{[]string{"internal/netspace"}, []string{"."},

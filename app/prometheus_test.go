@@ -33,7 +33,7 @@ type cluster struct {
 	pages map[string]string // by job
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{pages: map[string]string{}}
 	c.Server = httptest.NewServer(c)
@@ -102,7 +102,7 @@ func (l *logged) String() string {
 }
 
 // watching is a started Jenner over these files.
-func watching(t *testing.T, files map[string]string) (*App, *logged) {
+func watching(t testing.TB, files map[string]string) (*App, *logged) {
 	t.Helper()
 	dir, log := t.TempDir(), &logged{}
 	for name, text := range files {
@@ -127,7 +127,7 @@ func watching(t *testing.T, files map[string]string) (*App, *logged) {
 }
 
 // realPrometheus starts one, for as long as the test lasts.
-func realPrometheus(t *testing.T, config string, rules map[string]string, flags ...string) *lab.Prometheus {
+func realPrometheus(t testing.TB, config string, rules map[string]string, flags ...string) *lab.Prometheus {
 	t.Helper()
 	ctx, cancel := limit(t)
 	defer cancel()
@@ -143,7 +143,7 @@ func realPrometheus(t *testing.T, config string, rules map[string]string, flags 
 	return prometheus
 }
 
-func limit(t *testing.T) (context.Context, context.CancelFunc) {
+func limit(t testing.TB) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), 30*time.Second)
 }
 
@@ -226,7 +226,7 @@ func firingHere(a *App) []string {
 }
 
 // eventually polls until done says nothing is missing any more.
-func eventually(t *testing.T, within time.Duration, done func() string) {
+func eventually(t testing.TB, within time.Duration, done func() string) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -56,7 +56,8 @@ func TestTheDocumentsHaveNoMistake(t *testing.T) {
 		"runbooks": len(docs.Runbooks), "policies": len(docs.Policies), "experiments": len(docs.Experiments),
 		"gamedays": len(docs.Gamedays),
 		"channels": len(docs.Channels), "teams": len(docs.Teams), "calendars": len(docs.Calendars),
-		"limits": docs.Limits.MaxTargetsAtOnce} {
+		"limits":     docs.Limits.MaxTargetsAtOnce,
+		"prometheus": len(docs.Prometheus), "catalogues": len(docs.Catalogues)} {
 		if count == 0 {
 			t.Errorf("there is no example of %s", kind)
 		}

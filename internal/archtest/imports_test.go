@@ -68,6 +68,7 @@ var rules = []rule{
 	{[]string{"examples/shop/cmd/shop"}, []string{"examples/shop"}, "the shop as a program of its own"},
 	{[]string{"examples/documents"}, nil, "files, and the test that they load"},
 	{[]string{"examples/alerts"}, nil, "files, and the test that they are right"},
+	{[]string{"examples/prometheus"}, nil, "files, and the test that they are right"},
 	{[]string{"internal/cgroup"}, nil,
 		"it reads what the kernel shows of control groups; what a provider does there is the provider's"},
 	{[]string{"internal/netspace"}, []string{"."},

@@ -18,7 +18,7 @@ const (
 // of a certificate when it ends. Neither a value nor a key is kept.
 func trimSecret(s *corev1.Secret) {
 	ends, warn := lifetime(s.Data[corev1.TLSCertKey])
-	trimMeta(&s.ObjectMeta, nil, fieldData)
+	trimMeta(&s.ObjectMeta, nil, fieldData, fieldStrings)
 	for key, value := range s.Data {
 		s.Data[key] = []byte(digest(value))
 		clear(value)

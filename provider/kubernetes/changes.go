@@ -29,13 +29,44 @@ func (h *history) workloadChanged(key, kind, name string, now time.Time) {
 	has := func(s subject) bool { return s.Target.Kind == kind && s.target.Object == name }
 	was, known := h.pods[key]
 	h.pods[key] = podsWanted(one)
-	if event, is := scaling(key, was, h.pods[key], known, changer(*meta, fieldReplicas...), now); is {
+	if event, is := scaling(key, was, h.pods[key], known, h.setter(key, *meta, fieldReplicas), now); is {
 		h.record(event, now, has)
 	}
-	if event, is := h.rollout(kind, name, *meta); is && !event.At.Equal(h.rollouts[key]) {
+	if event, is := h.rollout(kind, name, *meta); is && noticed(one) && !event.At.Equal(h.rollouts[key]) {
 		h.rollouts[key] = event.At
 		h.record(event, now, has)
 	}
+}
+
+// setter is who set a field last: whoever has set it since the last look, for several may have within one second, and times
+// are no finer. nil where nobody is known to have.
+func (h *history) setter(key string, meta metav1.ObjectMeta, field []string) *metav1.ManagedFieldsEntry {
+	id := key + " " + strings.Join(field, "/")
+	was, known := h.setters[id]
+	is := settersOf(meta, field...)
+	h.setters[id] = is
+	fresh := slices.DeleteFunc(slices.Clone(is), func(one metav1.ManagedFieldsEntry) bool {
+		return slices.ContainsFunc(was, func(old metav1.ManagedFieldsEntry) bool {
+			return old.Manager == one.Manager && old.Operation == one.Operation && old.Subresource == one.Subresource && old.Time.Equal(one.Time)
+		})
+	})
+	if !known || len(fresh) > 0 {
+		h.by[id] = latest(fresh)
+	}
+	return h.by[id]
+}
+
+// noticed tells whether the controller has seen the newest template: until then the newest revision is not of it.
+func noticed(one any) bool {
+	switch of := one.(type) {
+	case *appsv1.Deployment:
+		return of.Status.ObservedGeneration >= of.Generation
+	case *appsv1.StatefulSet:
+		return of.Status.ObservedGeneration >= of.Generation
+	case *appsv1.DaemonSet:
+		return of.Status.ObservedGeneration >= of.Generation
+	}
+	return false
 }
 
 // podsWanted is how many pods a workload is to have; 0 for one that nobody can scale.
@@ -97,7 +128,7 @@ func (h *history) rollout(kind, name string, meta metav1.ObjectMeta) (jenner.Cha
 	} else {
 		revisions = ofRevisions(cachedBy[*appsv1.ControllerRevision](h.revisions[kind], byKeeper, of), meta.UID)
 	}
-	return lastRollout(kind+"/"+name, revisions, changer(meta, fieldTemplate...))
+	return lastRollout(kind+"/"+name, revisions, h.setter(kind+"/"+name, meta, fieldTemplate))
 }
 
 func ofReplicaSets(sets []*appsv1.ReplicaSet, of types.UID) []edition {
@@ -186,18 +217,20 @@ type content struct {
 	by   *metav1.ManagedFieldsEntry
 }
 
-func contentOf(meta metav1.ObjectMeta, keys map[string]string) content {
-	by := changer(meta, fieldData...)
-	if binary := changer(meta, fieldBinary...); by == nil || binary != nil && by.Time.Before(binary.Time) {
-		by = binary
+func (h *history) contentOf(key string, meta metav1.ObjectMeta, keys map[string]string) content {
+	var by []metav1.ManagedFieldsEntry
+	for _, field := range [][]string{fieldData, fieldBinary, fieldStrings} {
+		if one := h.setter(key, meta, field); one != nil {
+			by = append(by, *one)
+		}
 	}
-	return content{keys, meta.CreationTimestamp.Time, by}
+	return content{keys, meta.CreationTimestamp.Time, latest(by)}
 }
 
 func (h *history) configChanged(key, name string, now time.Time) {
 	var is content
 	if config, found := cached[*corev1.ConfigMap](h.configs, h.namespace, name); found {
-		is = contentOf(config.ObjectMeta, config.Data)
+		is = h.contentOf(key, config.ObjectMeta, config.Data)
 	}
 	h.contentChanged(jenner.ChangeEvent{Kind: jenner.ChangeConfig, Object: key}, is, now, func(s subject) bool { return h.reads(s, kindConfigMap, name) })
 }

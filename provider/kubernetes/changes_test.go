@@ -146,6 +146,36 @@ func TestContentChanges(t *testing.T) {
 	}
 }
 
+// TestSetter: of several who set a field within one second it is the one who came since the last look.
+func TestSetter(t *testing.T) {
+	h, _ := heardOf(t)
+	one := metav1.ObjectMeta{ManagedFields: *readObject[[]metav1.ManagedFieldsEntry](t, managed)}
+	two := *one.DeepCopy()
+	two.ManagedFields[1].Manager, two.ManagedFields[1].Time = "somebody", one.ManagedFields[0].Time
+	trimMeta(&one, nil, fieldTemplate)
+	trimMeta(&two, nil, fieldTemplate)
+	late := *two.DeepCopy()
+	late.ManagedFields = append(late.ManagedFields, late.ManagedFields[1])
+	late.ManagedFields[0].Manager = "aaa"
+	for i, c := range []struct {
+		meta metav1.ObjectMeta
+		want string
+	}{{one, "argocd"}, {one, "argocd"}, {two, "somebody"}, {two, "somebody"}, {late, "aaa"}, {metav1.ObjectMeta{}, "aaa"}} {
+		if by := h.setter("deployment/web", c.meta, fieldTemplate); by == nil || by.Manager != c.want {
+			t.Errorf("look %d: %+v, want %s", i+1, by, c.want)
+		}
+	}
+	at := &metav1.Time{Time: noon}
+	for _, managers := range [][]string{{"argocd", fieldManager}, {fieldManager, "argocd"}} {
+		if by := latest([]metav1.ManagedFieldsEntry{{Manager: managers[0], Time: at}, {Manager: managers[1], Time: at}}); by.Manager != "argocd" {
+			t.Errorf("of %v within one second it is %s", managers, by.Manager)
+		}
+	}
+	if by := h.setter("deployment/web", one, fieldReplicas); by != nil {
+		t.Errorf("another field was set by %+v", by)
+	}
+}
+
 func TestScaling(t *testing.T) {
 	by := &metav1.ManagedFieldsEntry{Manager: "kubectl", Subresource: "scale", Time: &metav1.Time{Time: noon.Add(-time.Minute)}}
 	applied := &metav1.ManagedFieldsEntry{Manager: "helm", Time: by.Time}

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/telemetry"
@@ -68,11 +69,14 @@ type history struct {
 	pods     map[string]int32
 	rollouts map[string]time.Time
 	contents map[string]content
+	setters  map[string][]metav1.ManagedFieldsEntry // who set a field, by key and field
+	by       map[string]*metav1.ManagedFieldsEntry  // who set it last
 }
 
 func newHistory(v *view) *history {
 	return &history{view: v, workloads: map[string]*watched{}, revisions: map[string]*watched{},
-		pods: map[string]int32{}, rollouts: map[string]time.Time{}, contents: map[string]content{}}
+		pods: map[string]int32{}, rollouts: map[string]time.Time{}, contents: map[string]content{},
+		setters: map[string][]metav1.ManagedFieldsEntry{}, by: map[string]*metav1.ManagedFieldsEntry{}}
 }
 
 func observeChanges(_ context.Context, v *view) {
@@ -115,7 +119,7 @@ func observeSecretChanges(_ context.Context, v *view) {
 	v.judge = func(key string, now time.Time) ([]jenner.Condition, time.Time) {
 		var is content
 		if secret, found := cached[*corev1.Secret](secrets, v.namespace, key); found {
-			is = contentOf(secret.ObjectMeta, texts(secret.Data))
+			is = h.contentOf(key, secret.ObjectMeta, texts(secret.Data))
 		}
 		h.contentChanged(jenner.ChangeEvent{Kind: jenner.ChangeSecret, Object: kindSecret + "/" + key}, is, now, func(subject) bool { return true })
 		return nil, time.Time{}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -23,7 +24,7 @@ import (
 )
 
 // postPatience is how long something in the cluster may take.
-const postPatience = 2 * time.Minute
+const postPatience = time.Minute
 
 // post is a namespace of one test on the real cluster, and what is observed from there.
 type post struct {
@@ -62,6 +63,11 @@ func newPost(t *testing.T) *post {
 	})
 	return p
 }
+
+// contextOf is for what is taken away when the test has ended.
+func contextOf(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }
+
+func quantity(text string) resource.Quantity { return resource.MustParse(text) }
 
 // until waits until something holds.
 func (p *post) until(what string, holds func() bool) {

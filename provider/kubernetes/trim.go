@@ -88,17 +88,26 @@ func owns(entry metav1.ManagedFieldsEntry, path []string) bool {
 	return true
 }
 
-// changer is who set the path last, and when; nil where nobody is known to have. The entries are those that trimMeta kept.
-func changer(meta metav1.ObjectMeta, path ...string) *metav1.ManagedFieldsEntry {
-	var last *metav1.ManagedFieldsEntry
-	for i, entry := range meta.ManagedFields {
+// settersOf are the entries of those who set the path. The entries are those that trimMeta kept.
+func settersOf(meta metav1.ObjectMeta, path ...string) []metav1.ManagedFieldsEntry {
+	var list []metav1.ManagedFieldsEntry
+	for _, entry := range meta.ManagedFields {
 		var owned []string
-		if entry.FieldsV1 == nil || entry.Time == nil || json.Unmarshal(entry.FieldsV1.Raw, &owned) != nil ||
-			!slices.Contains(owned, strings.Join(path, "/")) {
-			continue
+		if entry.FieldsV1 != nil && entry.Time != nil && json.Unmarshal(entry.FieldsV1.Raw, &owned) == nil &&
+			slices.Contains(owned, strings.Join(path, "/")) {
+			list = append(list, entry)
 		}
-		if last == nil || !entry.Time.Before(last.Time) {
-			last = &meta.ManagedFields[i]
+	}
+	return list
+}
+
+// latest is the entry that is the youngest; nil where there is none. Of several of one second it is not Jenner's own: what
+// others changed must not be taken for its work.
+func latest(entries []metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
+	var last *metav1.ManagedFieldsEntry
+	for i, entry := range entries {
+		if last == nil || last.Time.Before(entry.Time) || last.Time.Equal(entry.Time) && entry.Manager != fieldManager {
+			last = &entries[i]
 		}
 	}
 	return last
@@ -192,6 +201,7 @@ var (
 	fieldReplicas = []string{"spec", "replicas"}
 	fieldData     = []string{"data"}
 	fieldBinary   = []string{"binaryData"}
+	fieldStrings  = []string{"stringData"} // as somebody applied a Secret
 )
 
 // annotationRevision numbers the ReplicaSets of a Deployment.

@@ -161,7 +161,7 @@ const managed = `- {manager: kubectl-client-side-apply, operation: Update, time:
 - {manager: odd, operation: Update, time: "2026-11-22T11:59:00Z"}
 `
 
-func TestChanger(t *testing.T) {
+func TestSetters(t *testing.T) {
 	meta := metav1.ObjectMeta{ManagedFields: *readObject[[]metav1.ManagedFieldsEntry](t, managed)}
 	trimMeta(&meta, nil, fieldTemplate, fieldReplicas)
 	for _, c := range []struct {
@@ -169,7 +169,7 @@ func TestChanger(t *testing.T) {
 		want string
 	}{{fieldTemplate, "argocd 11:00:00"}, {fieldReplicas, "hpa 11:40:00 scale"}, {fieldData, ""}} {
 		got := ""
-		if by := changer(meta, c.path...); by != nil {
+		if by := latest(settersOf(meta, c.path...)); by != nil {
 			got = strings.TrimSpace(by.Manager + " " + by.Time.UTC().Format(time.TimeOnly) + " " + by.Subresource)
 		}
 		if got != c.want {

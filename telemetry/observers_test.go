@@ -44,7 +44,7 @@ func newLookout(run func(ctx context.Context, n int, sink Sink) error) *lookout 
 			defer func() { l.mu.Lock(); l.open--; l.mu.Unlock() }()
 			return l.run(ctx, n, sink)
 		})
-	}}}, func(observer string) Sink { return &ear{l, observer} }, slog.New(slog.NewTextHandler(&locked{&l.mu, &l.logged}, nil)))
+	}}}, func(observer string) Sink { return &ear{l, observer} }, slog.New(slog.NewTextHandler(&shared{&l.mu, &l.logged}, nil)))
 	return l
 }
 
@@ -54,12 +54,12 @@ func (f observerFunc) Observe(ctx context.Context, services []jenner.Service, si
 	return f(ctx, services, sink)
 }
 
-type locked struct {
+type shared struct {
 	mu   *sync.Mutex
 	text *strings.Builder
 }
 
-func (w *locked) Write(line []byte) (int, error) {
+func (w *shared) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.Write(line)

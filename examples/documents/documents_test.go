@@ -40,6 +40,10 @@ func (names) Source(string, jenner.Params) ([]strict.Problem, error)   { return 
 func (names) Target(string, jenner.Params) ([]strict.Problem, error)   { return nil, nil }
 func (names) Notifier(string, jenner.Params) ([]strict.Problem, error) { return nil, nil }
 
+func (names) Alive(kind string) bool { return kind == "process" || kind == "postgres" }
+
+func (names) Reasons() []string { return nil }
+
 func TestTheDocumentsHaveNoMistake(t *testing.T) {
 	loaded, err := config.Load(".")
 	if err != nil {

@@ -248,7 +248,7 @@ func (c *cluster) endMesh(ctx context.Context, at spot, id string) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return jenner.Retryable(fmt.Errorf("Chaos Mesh does not let %s go (%s): %w", at, meshStatus(object), context.Cause(ctx)), "see its controller manager")
+			return jenner.Retryable(fmt.Errorf("the cluster's Chaos Mesh does not let %s go (%s): %w", at, meshStatus(object), context.Cause(ctx)), "see its controller manager")
 		case event, more := <-changes.ResultChan():
 			if !more || event.Type == watch.Error {
 				return jenner.Retryable(fmt.Errorf("the end of %s was not seen", at), "")

@@ -239,7 +239,7 @@ func TestChangesOfOthers(t *testing.T) {
 	told := func(kind jenner.ChangeKind, object, by, says string) {
 		t.Helper()
 		p.until(fmt.Sprintf("%s of %s by %s is told: %s", kind, object, by, says), func() bool {
-			event, is := p.change(kind, object)
+			event, is := p.notebook.change(kind, object)
 			return is && event.By == by && strings.Contains(event.Summary, says) && time.Since(event.At) < 2*postPatience
 		})
 	}

@@ -66,7 +66,7 @@ func managersOf(entries []metav1.ManagedFieldsEntry, paths ...[]string) []metav1
 		if len(owned) > 0 {
 			raw, _ := json.Marshal(owned) // strings can be written
 			kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Operation: entry.Operation, Time: entry.Time,
-				Subresource: entry.Subresource, FieldsV1: &metav1.FieldsV1{Raw: raw}})
+				Subresource: entry.Subresource, FieldsV1: metav1.NewFieldsV1(string(raw))})
 		}
 	}
 	return kept
@@ -77,7 +77,7 @@ func owns(entry metav1.ManagedFieldsEntry, path []string) bool {
 	if entry.FieldsV1 == nil {
 		return false
 	}
-	raw := json.RawMessage(entry.FieldsV1.Raw)
+	raw := json.RawMessage(entry.FieldsV1.GetRawBytes())
 	for _, name := range path {
 		var level map[string]json.RawMessage
 		if json.Unmarshal(raw, &level) != nil || level["f:"+name] == nil {
@@ -93,7 +93,7 @@ func settersOf(meta metav1.ObjectMeta, path ...string) []metav1.ManagedFieldsEnt
 	var list []metav1.ManagedFieldsEntry
 	for _, entry := range meta.ManagedFields {
 		var owned []string
-		if entry.FieldsV1 != nil && entry.Time != nil && json.Unmarshal(entry.FieldsV1.Raw, &owned) == nil &&
+		if entry.FieldsV1 != nil && entry.Time != nil && json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned) == nil &&
 			slices.Contains(owned, strings.Join(path, "/")) {
 			list = append(list, entry)
 		}

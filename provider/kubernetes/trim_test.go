@@ -177,8 +177,8 @@ func TestSetters(t *testing.T) {
 		}
 	}
 	for _, entry := range meta.ManagedFields {
-		if strings.Contains(string(entry.FieldsV1.Raw), "f:") {
-			t.Errorf("kept %s", entry.FieldsV1.Raw)
+		if strings.Contains(entry.FieldsV1.GetRawString(), "f:") {
+			t.Errorf("kept %s", entry.FieldsV1.GetRawString())
 		}
 	}
 }

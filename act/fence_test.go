@@ -13,7 +13,7 @@ func TestAFenceBlocksEverything(t *testing.T) {
 	world := newLedger()
 	order, done := world.moved(t)
 	before := len(world.seen())
-	var fence error = errors.New("the lease is lost")
+	fence := errors.New("the lease is lost")
 	e := world.executor()
 	e.Fence = func() error { return fence }
 	taking := world.order("k2", "middle")

@@ -10,7 +10,7 @@ import (
 // TestReadiness: all checks must pass, each is told, and what lives need not be ready.
 func TestReadiness(t *testing.T) {
 	checks := []Check{{Name: "store", OK: true, Saw: "it can be written"}, {Name: "telemetry", OK: true, Saw: "fresh"}}
-	handler := Handler(http.NotFoundHandler(), func(context.Context) []Check { return checks })
+	handler := Handler(http.NotFoundHandler(), func(context.Context) []Check { return checks }, nil)
 	ask := func(path string) (int, string) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))

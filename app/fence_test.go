@@ -12,7 +12,7 @@ import (
 func TestAFenceIsAKillSwitch(t *testing.T) {
 	dir := t.TempDir()
 	holds := NewHolds(dir, time.Now)
-	var fence error = errors.New("the lease is lost")
+	fence := errors.New("the lease is lost")
 	holds.fence = func() error { return fence }
 	hold, on := holds.KillSwitch()
 	if !on || hold.Scope != jenner.HoldAll || hold.By != "lease" || hold.Reason != "the lease is lost" {

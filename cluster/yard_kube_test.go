@@ -3,7 +3,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,8 +26,7 @@ const yardPatience = time.Minute
 // yard is a namespace of one test on the real API server.
 type yard struct {
 	*Connection
-	t   *testing.T
-	log *bytes.Buffer
+	t *testing.T
 }
 
 // newYard makes one, with the custom resources defined. It is deleted when the test ends; the definitions stay, for others use

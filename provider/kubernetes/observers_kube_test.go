@@ -24,7 +24,7 @@ func TestNodesInTrouble(t *testing.T) {
 	name := p.ns + "-node"
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "zone-x"}},
 		Spec: corev1.NodeSpec{Unschedulable: true, Taints: []corev1.Taint{{Key: "jenner.dev/test", Effect: corev1.TaintEffectNoSchedule}}}}
-	node, err := p.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
+	_, err := p.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

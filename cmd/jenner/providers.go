@@ -46,4 +46,4 @@ var providers = catalog.Merge(
 )
 
 // discoverServices finds services by the labels of workloads.
-var discoverServices cluster.Find
+var discoverServices cluster.Find = kubernetes.Discover

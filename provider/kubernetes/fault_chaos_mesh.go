@@ -33,7 +33,8 @@ func init() {
 // and are named one by one.
 //
 // Chaos Mesh allows no change of a fault that was made, so that its own duration is AtMost, the last of the nets; the lease
-// is written onto the resource. It needs the rights to get, create, patch, delete and watch resources of that kind.
+// is written onto the resource. This was tested against a real API server with custom resource definitions of the same names,
+// whose controller the tests play, and not against a full Chaos Mesh. It needs the rights to get, create, patch, delete and watch resources of that kind.
 type FaultChaosMesh struct {
 	Victims
 	// Kind is PodChaos, NetworkChaos, StressChaos, IOChaos, TimeChaos, DNSChaos, HTTPChaos, KernelChaos, JVMChaos or BlockChaos.

@@ -27,7 +27,7 @@ func TestFaultDrain(t *testing.T) {
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		app := "drained-" + jenner.Fingerprint(w.namespace)
-		// It would rather run on the node that is drained, and may run elsewhere.
+		// One pod on each node where that can be, and both on one while the other is drained.
 		w.deployment(t, app, 2, func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.TopologySpreadConstraints = spread(app)
 		})

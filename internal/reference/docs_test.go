@@ -112,7 +112,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 var (
 	heading = regexp.MustCompile(`(?m)^## jenner (.+)$`)
 	asked   = regexp.MustCompile("(?m)(?:^ {4}(?:bin/|go run \\./cmd/)?|`(?:bin/|go run \\./cmd/)?)jenner ([a-z]+(?: verify)?)")
-	target  = regexp.MustCompile("(?m)(?:^ {4}|`)make ([a-z]+(?: [a-z]+)*)")
+	target  = regexp.MustCompile("(?m)(?:^ {4}|`)make ([a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*)")
 )
 
 // TestThePagesNameRealCommands compares what the pages tell people to type with what there is.

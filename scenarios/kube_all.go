@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
+	"strings"
 	"time"
 )
 
@@ -36,12 +38,19 @@ func buildTwo(ctx context.Context, w *world) error {
 	return w.inCluster(ctx, "deployment/db", "deployment/shop")
 }
 
-// buildVerified starts the shop and marks its first revision as seen healthy, as the pipeline that releases it would.
+// buildVerified starts the shop and marks its first revision as seen healthy, as the pipeline that releases it would: by the
+// revision's name, since Kubernetes copies annotations from one to the next, and the time.
 func buildVerified(ctx context.Context, w *world) error {
 	if err := buildShop(ctx, w); err != nil {
 		return err
 	}
-	_, err := w.kubectl(ctx, "", "annotate", "replicaset", "--selector", "app=shop", "jenner.dev/verified="+time.Now().UTC().Format(time.RFC3339))
+	revision, err := w.kubectl(ctx, "", "get", "replicasets", "--selector", "app=shop", "-o", "name")
+	if err != nil {
+		return err
+	}
+	revision = strings.TrimSpace(revision)
+	mark := "jenner.dev/verified=" + path.Base(revision) + " " + time.Now().UTC().Format(time.RFC3339)
+	_, err = w.kubectl(ctx, "", "annotate", revision, mark)
 	return err
 }
 

@@ -114,7 +114,7 @@ func anyBegun(drill *jenner.Drill) bool {
 func (l *Lab) holdFamily(step *drillStep) {
 	for _, name := range l.family(step.State.Present().Service) {
 		l.Hold(jenner.Hold{Scope: name, By: step.ID, Reason: "no action here for a while", At: step.State.StartedAt,
-			Until: step.Now.Add(5 * time.Second)})
+			Until: step.Now.Add(heldFor)})
 	}
 }
 

@@ -19,7 +19,7 @@ func init() {
 	}{
 		{"S5", "configmap", "somebody changes a ConfigMap by hand; it is put back as in the files", "", "", buildDesired},
 		{"S7", "crash-loop", "a release crashes at its start; it is rolled back to the one that was seen healthy", "", "", buildVerified},
-		{"S7", "gives-up", "pods crash on their configuration; they are replaced twice at most, and a person is called", "", "", buildShop},
+		{"S7", "gives-up", "pods crash whenever they start; they are replaced twice at most, and a person is called", "", "", buildShop},
 		{"S10", "errors", "a release answers with errors; it is rolled back", "release", "errors.yaml", buildVisited},
 		{"S10", "latency", "a release answers late; it is rolled back", "release", "latency.yaml", buildVisited},
 		{"S10", "orders", "a release answers as before and loses orders; it is rolled back", "release", "orders.yaml", buildVisited},

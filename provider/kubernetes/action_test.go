@@ -90,35 +90,6 @@ func TestParametersOfActions(t *testing.T) {
 	}
 }
 
-// TestEveryActionSaysItsRights, for every kind that it works on; and that it needs no more than a word of each.
-func TestEveryActionSaysItsRights(t *testing.T) {
-	for _, entry := range catalog.Merge(Provider).Actions() {
-		kinds := entry.Kinds
-		if len(kinds) == 0 {
-			kinds = Provider.Kinds
-		}
-		for _, kind := range kinds {
-			needs, says := entry.New().(jenner.NeedsRights)
-			if !says {
-				t.Errorf("%s does not say its rights", entry.Name)
-				continue
-			}
-			rights, err := needs.Rights(jenner.Service{}, jenner.Target{Kind: kind, Name: "it", Params: jenner.Params{"namespace": jenner.Raw("shop")}})
-			if err != nil || len(rights) == 0 {
-				t.Errorf("%s on %s: %v, %v", entry.Name, kind, rights, err)
-			}
-			for _, right := range rights {
-				if right.Verb == "" || right.Verb == "*" || right.Resource == "" || right.Resource == "*" || right.Clusterwide == (right.Namespace != "") {
-					t.Errorf("%s on %s: %s", entry.Name, kind, right)
-				}
-				if right.Name != "" && (right.Verb == "create" || right.Verb == "list") {
-					t.Errorf("%s on %s: %s cannot be told to an API server with a name", entry.Name, kind, right)
-				}
-			}
-		}
-	}
-}
-
 func TestHowManyPodsAreAwayAtOnce(t *testing.T) {
 	deployment := func(spec string) string { return "{metadata: {generation: 1}, spec: " + spec + "}" }
 	const selector = "selector: {matchLabels: {app: a}}, "

@@ -23,10 +23,13 @@ const (
 // connectPatience is how long a connection may take to be accepted.
 const connectPatience = time.Second
 
+// waysThrough are the ways by the word that people write for them.
+var waysThrough = map[string][]string{"": {wayDirect, wayServer}, throughPod: {wayDirect}, throughProxy: {wayServer}}
+
 // wayTo finds a way on which all of the pods accept connections at present.
-func (c *cluster) wayTo(ctx context.Context, pods []corev1.Pod, port int32) (string, error) {
+func (c *cluster) wayTo(ctx context.Context, through string, pods []corev1.Pod, port int32) (string, error) {
 	var whys []string
-	for _, way := range []string{wayDirect, wayServer} {
+	for _, way := range waysThrough[through] {
 		why, err := c.refused(ctx, way, pods, port)
 		if err == nil && why == "" {
 			return way, nil

@@ -52,6 +52,7 @@ func TestParametersOfActions(t *testing.T) {
 		{"patch", kindConfigMap, "{patch: {}, type: json}", "a list of operations"},
 		{"patch", kindConfigMap, "{patch: {}, type: apply}", "write [json merge strategic]"},
 		{"patch", kindHelm, "{patch: {}}", "does not work"},
+		{"revert_drift", kindConfigMap, "{}", ""},
 		{"revert_drift", kindConfigMap, "{file: a.yaml, revision: --exec}", "revision"},
 		{"revert_drift", kindConfigMap, "{file: a.yaml, take_from: ['[']}", "is no pattern"},
 		{"drain", kindNode, "{selector: 'a in'}", "cannot be read"},
@@ -86,6 +87,33 @@ func TestParametersOfActions(t *testing.T) {
 		}
 		if got := strings.Join(said, "; "); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s on %s with %s: %q, want %q", c.action, c.kind, c.params, got, c.want)
+		}
+	}
+}
+
+// TestWhatDriftIsRevertedTo: the step's file goes before the target's manifest, and nobody guesses where there is neither.
+func TestWhatDriftIsRevertedTo(t *testing.T) {
+	for _, c := range []struct {
+		desired, at, file, revision string
+		want                        string
+	}{
+		{"", "", "a.yaml", "", "a.yaml"},
+		{"", "", "a.yaml", "HEAD", "a.yaml at HEAD"},
+		{"/b.yaml", "", "", "", "/b.yaml"},
+		{"/b.yaml", "main", "", "", "/b.yaml at main"},
+		{"/b.yaml", "main", "", "v1", "/b.yaml at v1"},
+		{"/b.yaml", "main", "a.yaml", "", "a.yaml"},
+		{"", "", "", "HEAD", "nobody says how configmap shop/it is to be"},
+		{"", "", "", "", "nobody says how configmap shop/it is to be"},
+	} {
+		target := &Target{Desired: c.desired, Revision: c.at, Namespace: "shop", Object: "it", ref: jenner.TargetRef{Kind: kindConfigMap, Name: "it"}}
+		from, err := (&RevertDrift{File: c.file, Revision: c.revision}).source(target)
+		got := from.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, c.want) || err != nil && jenner.NextAfter(err) != jenner.NeverMind {
+			t.Errorf("%+v: %q", c, got)
 		}
 	}
 }

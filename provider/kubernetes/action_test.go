@@ -379,3 +379,28 @@ func TestEndOfAJob(t *testing.T) {
 		t.Error("the pods of a revision are known by other labels")
 	}
 }
+
+// TestMarksThatDoNotCountAreTold, for a pipeline may write them in another form than is needed.
+func TestMarksThatDoNotCountAreTold(t *testing.T) {
+	marked := func(name, mark string, current bool) revision {
+		one := revision{Number: 3, Current: current, object: &unstructured.Unstructured{Object: object(t, "{metadata: {name: "+name+"}}")}}
+		one.object.SetAnnotations(map[string]string{verifiedAt: mark})
+		one.Verified = revisionVerified(name, mark)
+		return one
+	}
+	for _, c := range []struct {
+		one  revision
+		want string
+	}{
+		{marked("shop-1", "2026-03-01T09:30:00Z", false), `; the mark "2026-03-01T09:30:00Z" of revision 3 (shop-1) does not count: "shop-1 `},
+		{marked("shop-1", "shop-2 2026-03-01T09:30:00Z", false), `; the mark "shop-2 2026-`},
+		{marked("shop-1", "shop-1 yesterday", false), `; the mark "shop-1 yesterday"`},
+		{marked("shop-1", "shop-1 2026-03-01T09:30:00Z", false), ""},
+		{marked("shop-1", "true", true), ""}, // nobody goes back to the present one
+		{marked("shop-1", "", false), ""},
+	} {
+		if got := idleMarks([]revision{c.one}); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%v: %q, want %q", c.one.object.GetAnnotations(), got, c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,7 +151,10 @@ func (h harm) found(t *testing.T, w *world, record jenner.FaultRecord) error {
 		if at.Name == "" {
 			continue
 		}
-		objects, err := c.touched(t.Context(), at.resource(), []string{w.namespace})
+		objects, hidden, err := c.touched(t.Context(), at.resource(), []string{w.namespace})
+		if len(hidden) > 0 {
+			err = apierrors.NewForbidden(at.resource().GroupResource(), at.Name, errors.New(hidden[0]))
+		}
 		if err != nil {
 			return err
 		}
@@ -224,4 +228,28 @@ func (w *world) collected(t *testing.T, kind string) {
 		t.Fatal(err)
 	}
 	w.eventually(t, "the garbage collector knows the kind", func() bool { _, err := w.get(t.Context(), at); return absent(err) })
+}
+
+// TestALaterJennerWithExactlyTheRightsOfAFault takes that one back, and says where it may not look for others.
+func TestALaterJennerWithExactlyTheRightsOfAFault(t *testing.T) {
+	w := newWorld(t)
+	target := w.config(t)
+	one := harm{fault: "config_drift", params: `{"key":"other","value":"2"}`}
+	record := w.left(t, "kubernetes."+one.fault, target, one.params)
+	limited := (&ground{cluster: w.cluster, t: t, ns: w.namespace}).by(target, one.needs(t, target))
+	swept, err := sweeper{}.Sweep(t.Context(), []jenner.Target{limited}, over(record))
+	if len(swept) != 1 || swept[0].ID != record.ID || swept[0].Kept != "" {
+		t.Errorf("it took back %+v", swept)
+	}
+	if err == nil || jenner.NextAfter(err) != jenner.NeverMind {
+		t.Errorf("it says %v of where it may not look", err)
+	}
+	said := fmt.Sprint(err)
+	if !strings.Contains(said, "networkpolicies of "+w.namespace) || !strings.Contains(said, "nodes: Jenner may not list them") ||
+		strings.Contains(said, "configmaps") {
+		t.Errorf("it says %q", said)
+	}
+	if value := (slot{"data", "other"}).read(w.object(t, spotOfTarget(t, target)).Object); value != "1" {
+		t.Errorf("it is %v", value)
+	}
 }

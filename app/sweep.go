@@ -90,7 +90,7 @@ func (a *App) sweep(ctx context.Context) {
 		}
 		if text := fmt.Sprint(err); err != nil && ctx.Err() == nil && text != said {
 			said = text // the same again would only fill the log
-			a.Logger.Error("not all places could be looked at where a fault may have been left", "error", err)
+			a.Logger.Warn("not all places could be looked at where a fault may have been left", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -121,7 +121,7 @@ func sweepOnce(ctx context.Context, data string, all *catalog.Catalog, logger *s
 		logger.Info("took back faults that somebody had left", "faults", len(swept))
 	}
 	if err != nil {
-		logger.Error("not all places could be looked at where a fault may have been left", "error", err)
+		logger.Warn("not all places could be looked at where a fault may have been left", "error", err)
 	}
 }
 

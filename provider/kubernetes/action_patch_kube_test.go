@@ -142,3 +142,16 @@ func TestDriftAgainstWhatIsCommitted(t *testing.T) {
 	}
 	g.deed("revert_drift", target, "{file: objects.yaml, revision: nobranch}").refused("git cannot show objects.yaml at nobranch")
 }
+
+// TestDriftIsRevertedToTheTargetsOwnManifest, by which it was seen; a target without one is refused, before anything is done.
+func TestDriftIsRevertedToTheTargetsOwnManifest(t *testing.T) {
+	g := newGround(t)
+	g.as("kubectl", strings.Replace(settings, "red", "blue", 1))
+	target, _ := g.inFile(kindConfigMap, "settings", settings)
+	g.deed("revert_drift", target, "{}").refused("nobody says how configmap " + g.ns + "/settings is to be")
+	target.Params["desired"] = jenner.Raw("objects.yaml")
+	g.deed("revert_drift", target, "{}").must()
+	if color := (slot{"data", "color"}).read(g.live(target).Object); color != "red" {
+		t.Errorf("it is %v", color)
+	}
+}

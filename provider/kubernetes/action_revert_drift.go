@@ -27,7 +27,7 @@ func init() {
 		kindDaemonSet, kindHPA, kindConfigMap)
 }
 
-// RevertDrift applies the target's object from a file, by a server-side apply under the name jenner: fields that the file
+// RevertDrift applies the target's object as it is written, in the target's own manifest (desired) or in another file, by a server-side apply under the name jenner: fields that the file
 // has become as in the file, and all others stay. What people changed by kubectl is taken over from them; where another
 // program holds a field, as an autoscaler does, the action is refused and names it, unless take_from does. The undo sets
 // the fields as they were.
@@ -36,10 +36,11 @@ func init() {
 type RevertDrift struct {
 	undoableEdit
 	// File is a YAML or JSON file, which may hold several objects; the one of the target's kind and name is meant. A
-	// relative path starts from the folder of the file that declares the target.
-	File string `json:"file"`
-	// Revision reads the file as it is committed in the Git working copy that it lies in: HEAD, a branch, a commit. The
-	// file itself where not said.
+	// relative path starts from the folder of the file that declares the target. Where not said, it is the desired of the
+	// target, by which its drift is seen, at the target's revision; a target that has none is refused then.
+	File string `json:"file,omitempty"`
+	// Revision reads the file as it is committed in the Git working copy that it lies in: HEAD, a branch, a commit. Where
+	// not said, a file that is written here is read as it is.
 	Revision string `json:"revision,omitempty"`
 	// TakeFrom are more field managers whose fields may be taken over, with * for any text; `kubectl*` always is.
 	TakeFrom []string `json:"take_from,omitempty"`
@@ -58,10 +59,11 @@ func newRevertDrift() *RevertDrift {
 			return "", err
 		}
 		changes := planned{Fields: differences(on.live.Object, answer.Object)}
+		from, _ := r.source(on.target) // it was read
 		if len(changes.Fields) == 0 {
-			return fmt.Sprintf("%s is as in %s", on.target, r.source()), nil
+			return fmt.Sprintf("%s is as in %s", on.target, from), nil
 		}
-		return fmt.Sprintf("%s: %s as in %s again", on.target, changes.places(), r.source()), changes.write(on.want, false)
+		return fmt.Sprintf("%s: %s as in %s again", on.target, changes.places(), from), changes.write(on.want, false)
 	}
 	r.send = func(ctx context.Context, on *site, dry bool) (*unstructured.Unstructured, error) {
 		if dry {
@@ -72,27 +74,41 @@ func newRevertDrift() *RevertDrift {
 			return nil, err
 		}
 		if others := differences(on.want.Object, would.Object); len(others) > 0 {
-			return nil, jenner.Retryable(fmt.Errorf("%s is not as it was when it was looked at: %s", r.source(), planned{Fields: others}.places()), "")
+			from, _ := r.source(on.target)
+			return nil, jenner.Retryable(fmt.Errorf("%s is not as it was when it was looked at: %s", from, planned{Fields: others}.places()), "")
 		}
 		return r.apply(ctx, on, false)
 	}
 	return r
 }
 
-// source names the file.
-func (r *RevertDrift) source() string {
-	if r.Revision == "" {
-		return r.File
+// manifest is where it is written how an object is to be.
+type manifest struct{ file, revision string }
+
+// String is `objects.yaml at HEAD`.
+func (m manifest) String() string {
+	if m.revision == "" {
+		return m.file
 	}
-	return r.File + " at " + r.Revision
+	return m.file + " at " + m.revision
+}
+
+// source is the manifest that is applied to a target.
+func (r *RevertDrift) source(t *Target) (manifest, error) {
+	switch {
+	case r.File != "":
+		return manifest{r.File, r.Revision}, nil
+	case t.Desired == "":
+		return manifest{}, jenner.Permanent(fmt.Errorf("nobody says how %s is to be", t), "write desired in the target, or file in the step")
+	case r.Revision != "":
+		return manifest{t.Desired, r.Revision}, nil
+	}
+	return manifest{t.Desired, t.Revision}, nil
 }
 
 // Validate checks the parameters.
 func (r *RevertDrift) Validate() error {
-	switch {
-	case r.File == "":
-		return errors.New("file is missing")
-	case strings.HasPrefix(r.Revision, "-"):
+	if strings.HasPrefix(r.Revision, "-") {
 		return fmt.Errorf("revision %q is none", r.Revision)
 	}
 	for _, pattern := range r.TakeFrom {
@@ -105,7 +121,11 @@ func (r *RevertDrift) Validate() error {
 
 // apply applies the file's object where the live one is as it was read.
 func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructured.Unstructured, error) {
-	object, err := r.object(ctx, on)
+	from, err := r.source(on.target)
+	if err != nil {
+		return nil, err
+	}
+	object, err := from.object(ctx, on)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +142,7 @@ func (r *RevertDrift) apply(ctx context.Context, on *site, dry bool) (*unstructu
 		noted[lastAction] = on.call.Key
 		object.SetAnnotations(noted)
 	}
-	doing := fmt.Sprintf("applying %s to %s", r.source(), on.target)
+	doing := fmt.Sprintf("applying %s to %s", from, on.target)
 	answer, err := on.to.Apply(ctx, on.target.Object, object, options)
 	held := holders(conflictsOf(err))
 	if len(held) == 0 {
@@ -164,13 +184,9 @@ func holders(conflicts []metav1.StatusCause) []holder {
 	return list
 }
 
-// object is the target's object as the file has it, without what only the API server writes.
-func (r *RevertDrift) object(ctx context.Context, on *site) (*unstructured.Unstructured, error) {
-	file := r.File
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(on.call.Target.Dir, file)
-	}
-	raw, err := r.read(ctx, file)
+// object is the target's object as the manifest has it, without what only the API server writes.
+func (m manifest) object(ctx context.Context, on *site) (*unstructured.Unstructured, error) {
+	raw, err := m.read(ctx, on.call.Target.Dir)
 	if err != nil {
 		return nil, jenner.Permanent(err, "")
 	}
@@ -180,9 +196,9 @@ func (r *RevertDrift) object(ctx context.Context, on *site) (*unstructured.Unstr
 		err := decoder.Decode(&object.Object)
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, jenner.Permanent(fmt.Errorf("%s holds no %s", r.source(), on.target), "")
+			return nil, jenner.Permanent(fmt.Errorf("%s holds no %s", m, on.target), "")
 		case err != nil:
-			return nil, jenner.Permanent(fmt.Errorf("%s cannot be read: %w", r.source(), err), "")
+			return nil, jenner.Permanent(fmt.Errorf("%s cannot be read: %w", m, err), "")
 		case !on.is(object):
 			continue
 		}
@@ -204,22 +220,26 @@ func (on *site) is(object *unstructured.Unstructured) bool {
 		(object.GetNamespace() == "" || object.GetNamespace() == on.target.Namespace)
 }
 
-// read reads the file, or what is committed of it.
-func (r *RevertDrift) read(ctx context.Context, file string) ([]byte, error) {
-	if r.Revision == "" {
+// read reads the file, or what is committed of it. A relative path starts from the folder.
+func (m manifest) read(ctx context.Context, folder string) ([]byte, error) {
+	file := m.file
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(folder, file)
+	}
+	if m.revision == "" {
 		return os.ReadFile(file)
 	}
 	git, err := exec.LookPath("git")
 	if err != nil {
 		return nil, fmt.Errorf("a revision is asked for, and there is no git here: %w", err)
 	}
-	show := exec.CommandContext(ctx, git, "-C", filepath.Dir(file), "show", "--end-of-options", r.Revision+":./"+filepath.Base(file))
+	show := exec.CommandContext(ctx, git, "-C", filepath.Dir(file), "show", "--end-of-options", m.revision+":./"+filepath.Base(file))
 	show.Env = append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0")
 	var said bytes.Buffer
 	show.Stderr = &said
 	raw, err := show.Output()
 	if err != nil {
-		return nil, fmt.Errorf("git cannot show %s: %s", r.source(), strings.TrimSpace(said.String()))
+		return nil, fmt.Errorf("git cannot show %s: %s", m, strings.TrimSpace(said.String()))
 	}
 	return raw, nil
 }
@@ -238,7 +258,15 @@ func (r *RevertDrift) Do(ctx context.Context, call act.Call) (act.Result, error)
 	return settled(ctx, call, result, r.Wait)
 }
 
-// Rights are to read and change the object, and for a wait to read the pods of a workload.
+// Rights are to read and change the object, and for a wait to read the pods of a workload; none where nobody says how it is to
+// be, for then nothing is done.
 func (r *RevertDrift) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	t, err := decode(target)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.source(t); err != nil {
+		return nil, nil
+	}
 	return templateRights(target, r.Wait)
 }

@@ -14,9 +14,10 @@ func init() {
 }
 
 // Rollback sets the pod template back to that of an earlier revision: the one that is named, or the newest one that is
-// known to have been healthy. Known is what mark_verified has marked, and what at this moment serves with all the pods
-// that it has and has for 10m, as the old pods of a rollout that is stuck do. Where none is known it refuses and does not
-// guess. The undo sets the template as it was. The unit of its blast radius is pods, those that are away at one time.
+// known to have been healthy. Known is what bears the mark jenner.dev/verified, by mark_verified or by the pipeline that
+// releases, and what at this moment serves with all the pods that it has and has for 10m, as the old pods of a rollout that
+// is stuck do. Where none is known it refuses and does not guess. The undo sets the template as it was. The unit of its blast
+// radius is pods, those that are away at one time.
 type Rollback struct {
 	undoableEdit
 	// ToRevision is the number of a revision, as `kubectl rollout history` shows it.

@@ -52,6 +52,7 @@ func TestParametersOfActions(t *testing.T) {
 		{"patch", kindConfigMap, "{patch: {}, type: json}", "a list of operations"},
 		{"patch", kindConfigMap, "{patch: {}, type: apply}", "write [json merge strategic]"},
 		{"patch", kindHelm, "{patch: {}}", "does not work"},
+		{"revert_drift", kindConfigMap, "{}", ""},
 		{"revert_drift", kindConfigMap, "{file: a.yaml, revision: --exec}", "revision"},
 		{"revert_drift", kindConfigMap, "{file: a.yaml, take_from: ['[']}", "is no pattern"},
 		{"drain", kindNode, "{selector: 'a in'}", "cannot be read"},
@@ -90,31 +91,29 @@ func TestParametersOfActions(t *testing.T) {
 	}
 }
 
-// TestEveryActionSaysItsRights, for every kind that it works on; and that it needs no more than a word of each.
-func TestEveryActionSaysItsRights(t *testing.T) {
-	for _, entry := range catalog.Merge(Provider).Actions() {
-		kinds := entry.Kinds
-		if len(kinds) == 0 {
-			kinds = Provider.Kinds
+// TestWhatDriftIsRevertedTo: the step's file goes before the target's manifest, and nobody guesses where there is neither.
+func TestWhatDriftIsRevertedTo(t *testing.T) {
+	for _, c := range []struct {
+		desired, at, file, revision string
+		want                        string
+	}{
+		{"", "", "a.yaml", "", "a.yaml"},
+		{"", "", "a.yaml", "HEAD", "a.yaml at HEAD"},
+		{"/b.yaml", "", "", "", "/b.yaml"},
+		{"/b.yaml", "main", "", "", "/b.yaml at main"},
+		{"/b.yaml", "main", "", "v1", "/b.yaml at v1"},
+		{"/b.yaml", "main", "a.yaml", "", "a.yaml"},
+		{"", "", "", "HEAD", "nobody says how configmap shop/it is to be"},
+		{"", "", "", "", "nobody says how configmap shop/it is to be"},
+	} {
+		target := &Target{Desired: c.desired, Revision: c.at, Namespace: "shop", Object: "it", ref: jenner.TargetRef{Kind: kindConfigMap, Name: "it"}}
+		from, err := (&RevertDrift{File: c.file, Revision: c.revision}).source(target)
+		got := from.String()
+		if err != nil {
+			got = err.Error()
 		}
-		for _, kind := range kinds {
-			needs, says := entry.New().(jenner.NeedsRights)
-			if !says {
-				t.Errorf("%s does not say its rights", entry.Name)
-				continue
-			}
-			rights, err := needs.Rights(jenner.Service{}, jenner.Target{Kind: kind, Name: "it", Params: jenner.Params{"namespace": jenner.Raw("shop")}})
-			if err != nil || len(rights) == 0 {
-				t.Errorf("%s on %s: %v, %v", entry.Name, kind, rights, err)
-			}
-			for _, right := range rights {
-				if right.Verb == "" || right.Verb == "*" || right.Resource == "" || right.Resource == "*" || right.Clusterwide == (right.Namespace != "") {
-					t.Errorf("%s on %s: %s", entry.Name, kind, right)
-				}
-				if right.Name != "" && (right.Verb == "create" || right.Verb == "list") {
-					t.Errorf("%s on %s: %s cannot be told to an API server with a name", entry.Name, kind, right)
-				}
-			}
+		if !strings.HasPrefix(got, c.want) || err != nil && jenner.NextAfter(err) != jenner.NeverMind {
+			t.Errorf("%+v: %q", c, got)
 		}
 	}
 }
@@ -378,5 +377,30 @@ func TestEndOfAJob(t *testing.T) {
 	}
 	if appsv1.ControllerRevisionHashLabelKey != uniqueLabel(kindDaemonSet) || uniqueLabel(kindDeployment) != "pod-template-hash" {
 		t.Error("the pods of a revision are known by other labels")
+	}
+}
+
+// TestMarksThatDoNotCountAreTold, for a pipeline may write them in another form than is needed.
+func TestMarksThatDoNotCountAreTold(t *testing.T) {
+	marked := func(name, mark string, current bool) revision {
+		one := revision{Number: 3, Current: current, object: &unstructured.Unstructured{Object: object(t, "{metadata: {name: "+name+"}}")}}
+		one.object.SetAnnotations(map[string]string{verifiedAt: mark})
+		one.Verified = revisionVerified(name, mark)
+		return one
+	}
+	for _, c := range []struct {
+		one  revision
+		want string
+	}{
+		{marked("shop-1", "2026-03-01T09:30:00Z", false), `; the mark "2026-03-01T09:30:00Z" of revision 3 (shop-1) does not count: "shop-1 `},
+		{marked("shop-1", "shop-2 2026-03-01T09:30:00Z", false), `; the mark "shop-2 2026-`},
+		{marked("shop-1", "shop-1 yesterday", false), `; the mark "shop-1 yesterday"`},
+		{marked("shop-1", "shop-1 2026-03-01T09:30:00Z", false), ""},
+		{marked("shop-1", "true", true), ""}, // nobody goes back to the present one
+		{marked("shop-1", "", false), ""},
+	} {
+		if got := idleMarks([]revision{c.one}); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%v: %q, want %q", c.one.object.GetAnnotations(), got, c.want)
+		}
 	}
 }

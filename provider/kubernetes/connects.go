@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -23,20 +24,23 @@ const (
 // connectPatience is how long a connection may take to be accepted.
 const connectPatience = time.Second
 
+// waysThrough are the ways by the word that people write for them.
+var waysThrough = map[string][]string{"": {wayDirect, wayServer}, throughPod: {wayDirect}, throughProxy: {wayServer}}
+
 // wayTo finds a way on which all of the pods accept connections at present.
-func (c *cluster) wayTo(ctx context.Context, pods []corev1.Pod, port int32) (string, error) {
-	var whys []string
-	for _, way := range []string{wayDirect, wayServer} {
+func (c *cluster) wayTo(ctx context.Context, through string, pods []corev1.Pod, port int32) (string, error) {
+	var whys []error
+	for _, way := range waysThrough[through] {
 		why, err := c.refused(ctx, way, pods, port)
 		if err == nil && why == "" {
 			return way, nil
 		}
-		if err != nil {
-			why = err.Error()
+		if err == nil {
+			err = errors.New(why)
 		}
-		whys = append(whys, way+": "+why)
+		whys = append(whys, fmt.Errorf("%s: %w", way, err))
 	}
-	return "", jenner.Permanent(fmt.Errorf("port %d is not to be reached, so that nobody could see it cut off: %s", port, strings.Join(whys, "; ")),
+	return "", jenner.Permanent(fmt.Errorf("port %d is not to be reached, so that nobody could see it cut off: %w", port, errors.Join(whys...)),
 		"name a TCP port that the pods listen on")
 }
 
@@ -76,8 +80,10 @@ func (c *cluster) connectsThroughServer(ctx context.Context, pod *corev1.Pod, po
 		return "", nil
 	case ctx.Err() != nil:
 		return "no answer within " + connectPatience.String(), nil
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "pods/proxy"):
-		return "", told(err, "connecting to pod "+pod.Name+" through the API server")
+	case apierrors.IsForbidden(err) && strings.Contains(string(answer), `"kind":"Status"`) && strings.Contains(string(answer), "pods/proxy"):
+		// The server's own word, and not the pod's. The library's error does not hold it.
+		said := apierrors.NewForbidden(corev1.Resource("pods/proxy"), pod.Name, errors.New("cannot get pods/proxy"))
+		return "", told(said, "connecting to pod "+pod.Name+" through the API server")
 	case strings.Contains(string(answer), unreached):
 		_, why, _ := strings.Cut(string(answer), unreached)
 		why, _, _ = strings.Cut(why, `"`)

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 )
 
@@ -74,4 +75,9 @@ func (c *cluster) statusOf(ctx context.Context, t *Target, see func(corev1.Conta
 		}
 	}
 	return "", nil
+}
+
+// Rights are to read and change the workload, to read its pods, and to find what a fault has left on it and on copies of it.
+func (*FaultBadImage) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return alteringRights(target)
 }

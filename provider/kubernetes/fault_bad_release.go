@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 )
 
@@ -114,4 +115,9 @@ func (f *FaultBadRelease) released(pod corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// Rights are to read and change the workload, to read its pods, and to find what a fault has left on it and on copies of it.
+func (*FaultBadRelease) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return alteringRights(target)
 }

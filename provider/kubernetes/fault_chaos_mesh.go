@@ -34,7 +34,8 @@ func init() {
 //
 // Chaos Mesh allows no change of a fault that was made, so that its own duration is AtMost, the last of the nets; the lease
 // is written onto the resource. This was tested against a real API server with custom resource definitions of the same names,
-// whose controller the tests play, and not against a full Chaos Mesh. It needs the rights to get, create, patch, delete and watch resources of that kind.
+// whose controller the tests play, and not against a full Chaos Mesh.
+// It needs the rights to get, list, watch, create, patch and delete resources of that kind.
 type FaultChaosMesh struct {
 	Victims
 	// Kind is PodChaos, NetworkChaos, StressChaos, IOChaos, TimeChaos, DNSChaos, HTTPChaos, KernelChaos, JVMChaos or BlockChaos.
@@ -293,4 +294,17 @@ func (f *FaultChaosMesh) Fingerprint(ctx context.Context, call chaos.Call) (prin
 		return err
 	})
 	return print, err
+}
+
+// Rights are to read the pods, and to make the resource, find it, see what becomes of it and take it away.
+func (f *FaultChaosMesh) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	t, err := decode(target)
+	if err != nil {
+		return nil, err
+	}
+	list := t.chosenRights()
+	for _, verb := range append([]string{"watch"}, madeVerbs...) {
+		list = append(list, t.right(verb, meshGroup, strings.ToLower(f.Kind)))
+	}
+	return list, nil
 }

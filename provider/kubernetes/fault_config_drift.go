@@ -97,3 +97,8 @@ func (f *FaultConfigDrift) Bite(ctx context.Context, call chaos.Call) (chaos.Wit
 			brief(hashed(kept.Changes[0].Is))), nil
 	})
 }
+
+// Rights are to read and change the ConfigMap, and to find what a fault has left on it.
+func (*FaultConfigDrift) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return editedRights(target)
+}

@@ -187,3 +187,8 @@ func (f *FaultContainerKill) Bite(ctx context.Context, call chaos.Call) (chaos.W
 	witness.Saw = strings.Join(saws, "; ")
 	return witness, err
 }
+
+// Rights are to read pods and put a container into them, and to read who keeps them alive.
+func (*FaultContainerKill) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return struckRights(target, "update", "pods/ephemeralcontainers")
+}

@@ -109,3 +109,8 @@ func (c *cluster) tainted(ctx context.Context, name string) (string, error) {
 	}
 	return "", nil
 }
+
+// Rights are to read and change the node, and to see the others.
+func (*FaultCordon) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return editedRights(target)
+}

@@ -73,3 +73,8 @@ func (f *FaultCPU) Bite(_ context.Context, call chaos.Call) (chaos.Witness, erro
 		return said.Burnt >= leastBurnt, fmt.Sprintf("%d workers have burnt %s of processor time", said.Workers, said.Burnt)
 	})
 }
+
+// Rights are to read pods and their nodes, to put a container into the pods, and to talk with it.
+func (*FaultCPU) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return pressedRights(target)
+}

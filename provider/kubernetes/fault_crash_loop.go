@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 )
 
@@ -104,4 +105,9 @@ func crashed(status corev1.ContainerStatus, call chaos.Call) string {
 		return fmt.Sprintf("container %s ended with exit code %d (%s), %d restarts", status.Name, ended.ExitCode, ended.Reason, status.RestartCount)
 	}
 	return ""
+}
+
+// Rights are to read and change the workload, to read its pods, and to find what a fault has left on it and on copies of it.
+func (*FaultCrashLoop) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return alteringRights(target)
 }

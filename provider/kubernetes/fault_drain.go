@@ -156,3 +156,20 @@ func (f *FaultDrain) Bite(ctx context.Context, call chaos.Call) (chaos.Witness, 
 func (f *FaultDrain) Undo(ctx context.Context, call chaos.Call) error {
 	return errors.Join(f.edited.Undo(ctx, call), struck{}.Undo(ctx, call))
 }
+
+// Rights are to read and change the node, to read and evict its pods, and to read who brings them back.
+func (*FaultDrain) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	list, err := editedRights(target)
+	if err != nil {
+		return nil, err
+	}
+	t, err := decode(target)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, t.right("get", "", "pods"), t.right("list", "", "pods"), t.right("create", "", "pods/eviction"))
+	for _, resource := range []string{"deployments", "replicasets", "statefulsets"} { // those of daemon sets stay
+		list = append(list, t.right("get", "apps", resource))
+	}
+	return list, nil
+}

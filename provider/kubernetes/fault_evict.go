@@ -55,3 +55,8 @@ func (c *cluster) evict(ctx context.Context, v victim, grace jenner.Duration, dr
 	}
 	return err
 }
+
+// Rights are to read and evict pods, and to read who brings them back.
+func (*FaultEvict) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return struckRights(target, "create", "pods/eviction")
+}

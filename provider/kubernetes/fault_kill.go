@@ -51,3 +51,8 @@ func deletion(uid types.UID, grace jenner.Duration, dryRun ...string) *metav1.De
 	seconds := int64(grace.Std().Seconds())
 	return &metav1.DeleteOptions{GracePeriodSeconds: &seconds, Preconditions: &metav1.Preconditions{UID: &uid}, DryRun: dryRun}
 }
+
+// Rights are to read and delete pods, and to read who brings them back.
+func (*FaultKill) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return struckRights(target, "delete", "pods")
+}

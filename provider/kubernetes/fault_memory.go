@@ -95,3 +95,8 @@ func (f *FaultMemory) Bite(_ context.Context, call chaos.Call) (chaos.Witness, e
 		return said.Filled != "" && said.Filled == said.Wanted, strings.TrimSpace(fmt.Sprintf("%s of %s are filled", said.Filled, said.Wanted))
 	})
 }
+
+// Rights are to read pods and their nodes, to put a container into the pods, and to talk with it.
+func (*FaultMemory) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return pressedRights(target)
+}

@@ -183,3 +183,14 @@ func (f *FaultNodeStop) Fingerprint(ctx context.Context, call chaos.Call) (strin
 	}
 	return "ready", err
 }
+
+// Rights are to read the node and its lease, and to see the others.
+func (*FaultNodeStop) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	t, err := decode(target)
+	if err != nil {
+		return nil, err
+	}
+	lease := t.right("get", "coordination.k8s.io", "leases")
+	lease.Namespace, lease.Clusterwide, lease.Name = corev1.NamespaceNodeLease, false, t.Object
+	return append(t.rights("get", "list"), lease), nil
+}

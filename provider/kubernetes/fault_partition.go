@@ -40,14 +40,17 @@ const (
 // Without Pods the whole target is cut off, and pods that come later are too. With Pods some of the pods are, which get a
 // label for it, and those that take their place are not.
 //
-// It needs the rights to get, create, patch and delete networkpolicies, and with Pods to patch pods; where this process
-// does not reach the pods, to get pods/proxy.
+// It needs the rights to get, list, create, patch and delete networkpolicies, and with Pods to patch pods; unless Through is
+// pod, to get pods/proxy.
 type FaultPartition struct {
 	Victims
 	// Direction is in, so that nothing comes in, or both, so that nothing goes out either; both where not said.
 	Direction string `json:"direction,omitempty"`
 	// Port is the TCP port of the pods that the witness asks; the only one that their containers declare where not said.
 	Port int32 `json:"port,omitempty"`
+	// Through is the way of the witness to the pods: pod, over the pod network, or proxy, through the API server. Where not
+	// said, the first of the two by which they accept connections.
+	Through string `json:"through,omitempty"`
 }
 
 // cutLabel is in front of the fault's hash in the label of pods that are cut off.
@@ -69,6 +72,8 @@ func (f *FaultPartition) Validate() error {
 		return fmt.Errorf("direction %q is none; write %s or %s", f.Direction, directionIn, directionBoth)
 	case f.Port < 0 || f.Port > 65535:
 		return fmt.Errorf("port %d is none; write 1 to 65535", f.Port)
+	case f.Through != "" && f.Through != throughPod && f.Through != throughProxy:
+		return fmt.Errorf("through is %q; write pod or proxy", f.Through)
 	}
 	return f.Victims.Validate()
 }
@@ -90,7 +95,7 @@ func (f *FaultPartition) Checkpoint(ctx context.Context, call chaos.Call) (raw j
 func (f *FaultPartition) plan(ctx context.Context, t *Target, c *cluster, call chaos.Call) (cut, error) {
 	hash := jenner.Fingerprint(call.Record.ID)
 	kept := cut{Policy: spotOf(kindPolicy, t.Namespace, madeName+hash)}
-	whole := f.Pods.IsZero() && (t.ref.Kind != kindPod || t.Selector != "")
+	whole := f.whole(t)
 	victims := f.Victims
 	if whole {
 		victims.Pods.Share = 1
@@ -111,7 +116,7 @@ func (f *FaultPartition) plan(ctx context.Context, t *Target, c *cluster, call c
 	if kept.Port, err = f.port(pods); err != nil {
 		return kept, jenner.Permanent(fmt.Errorf("%s: %w", t.ref, err), "")
 	}
-	if kept.Way, err = c.wayTo(ctx, pods, kept.Port); err != nil {
+	if kept.Way, err = c.wayTo(ctx, f.Through, pods, kept.Port); err != nil {
 		return kept, err
 	}
 	policy, err := f.policy(kept)
@@ -119,6 +124,11 @@ func (f *FaultPartition) plan(ctx context.Context, t *Target, c *cluster, call c
 		err = c.create(ctx, kept.Policy, call.Record, policy, metav1.DryRunAll)
 	}
 	return kept, err
+}
+
+// whole tells whether all of the target is cut off, and not some of its pods.
+func (f *FaultPartition) whole(t *Target) bool {
+	return f.Pods.IsZero() && (t.ref.Kind != kindPod || t.Selector != "")
 }
 
 // selector is what picks the whole target, and the pods that come later.
@@ -313,4 +323,25 @@ func (f *FaultPartition) Fingerprint(ctx context.Context, call chaos.Call) (prin
 		return nil
 	})
 	return print, err
+}
+
+// Rights are to read the pods, to make the policy, find it and take it away, with Pods to label pods, and to connect to them
+// through the API server where that may be the way.
+func (f *FaultPartition) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	t, err := decode(target)
+	if err != nil {
+		return nil, err
+	}
+	list := append(t.chosenRights(), t.right("list", "", "pods"))
+	if !f.whole(t) {
+		list = append(list, t.podRight("get", "pods"), t.podRight("patch", "pods"))
+	}
+	if f.Through != throughPod {
+		list = append(list, t.right("get", "", "pods/proxy"))
+	}
+	policies := spotResources[kindPolicy]
+	for _, verb := range madeVerbs {
+		list = append(list, t.right(verb, policies.Group, policies.Resource))
+	}
+	return list, nil
 }

@@ -95,3 +95,8 @@ func bitten(ctx context.Context, call chaos.Call, see func(context.Context, *Tar
 	})
 	return witness, err
 }
+
+// Rights are to read and change the workload, to read its pods, and to find what a fault has left on it and on copies of it.
+func (*FaultScaleToZero) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return alteringRights(target)
+}

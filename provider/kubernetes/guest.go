@@ -17,7 +17,7 @@ import (
 
 // Guest is an ephemeral container that a fault puts into a running pod, to do something there with Jenner's own program.
 // Kubernetes never takes such a container out of a pod again: what has ended stays written down in the pod, as a name and an
-// exit code, until the pod is deleted. It needs the rights to get pods and to patch pods/ephemeralcontainers.
+// exit code, until the pod is deleted. It needs the rights to get pods and to update pods/ephemeralcontainers.
 type Guest struct {
 	// Image is an image that holds Jenner's program. It is pulled where the node does not have it, and that counts against
 	// the fault's lease.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -174,8 +175,21 @@ func (on *site) lastVerified(ctx context.Context, r rollout, all []revision, atL
 			return revision{}, err
 		}
 	}
-	return revision{}, jenner.Permanent(fmt.Errorf("of %d earlier revisions none is known to have been healthy", max(0, len(all)-1)),
+	return revision{}, jenner.Permanent(fmt.Errorf("of %d earlier revisions none is known to have been healthy%s", max(0, len(all)-1), idleMarks(all)),
 		"name one by to_revision, or mark good ones with mark_verified while they serve")
+}
+
+// idleMarks names the marks of earlier revisions that do not count; nothing where there are none.
+func idleMarks(all []revision) string {
+	var idle strings.Builder
+	for _, one := range all {
+		mark := one.object.GetAnnotations()[verifiedAt]
+		if one.Current || mark == "" || !one.Verified.IsZero() {
+			continue
+		}
+		fmt.Fprintf(&idle, "; the mark %q of %s does not count: %q is one of it", mark, one, revisionMark(one.object.GetName(), time.Now()))
+	}
+	return idle.String()
 }
 
 // numbered is the revision of a number.

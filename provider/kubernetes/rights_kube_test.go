@@ -4,61 +4,76 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 )
 
-// limited is a kubeconfig with which one has exactly these rights.
+// limited is a kubeconfig of a service account that has exactly these rights.
 func (g *ground) limited(rights []jenner.Right) string {
 	g.t.Helper()
 	ctx := context.WithoutCancel(g.t.Context())
-	user := "jenner-" + jenner.Fingerprint(g.ns, jsonOf(rights))
-	var here, everywhere []rbacv1.PolicyRule
+	account := "jenner-" + jenner.Fingerprint(g.ns, jsonOf(rights), time.Now().String())
+	rules := map[string][]rbacv1.PolicyRule{}
 	for _, right := range rights {
 		rule := rbacv1.PolicyRule{Verbs: []string{right.Verb}, APIGroups: []string{right.Group}, Resources: []string{right.Resource}}
 		if right.Name != "" {
 			rule.ResourceNames = []string{right.Name}
 		}
-		if right.Clusterwide {
-			everywhere = append(everywhere, rule)
-		} else {
-			here = append(here, rule)
+		where := right.Namespace
+		if where == "" && !right.Clusterwide {
+			where = g.ns
+		}
+		rules[where] = append(rules[where], rule)
+	}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: g.ns}}
+	meta := metav1.ObjectMeta{Name: account}
+	for namespace, here := range rules {
+		roles, bindings, kind := schema.GroupVersionResource{Group: rbacv1.GroupName, Version: "v1", Resource: "roles"},
+			schema.GroupVersionResource{Group: rbacv1.GroupName, Version: "v1", Resource: "rolebindings"}, "Role"
+		if namespace == "" {
+			roles.Resource, bindings.Resource, kind = "clusterroles", "clusterrolebindings", "ClusterRole"
+		}
+		g.create(roles, namespace, &rbacv1.Role{TypeMeta: metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: kind}, ObjectMeta: meta, Rules: here})
+		g.create(bindings, namespace, &rbacv1.RoleBinding{TypeMeta: metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: kind + "Binding"},
+			ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: account}})
+		if namespace != g.ns {
+			g.t.Cleanup(func() {
+				_ = g.dynamic.Resource(bindings).Namespace(namespace).Delete(ctx, account, metav1.DeleteOptions{})
+				_ = g.dynamic.Resource(roles).Namespace(namespace).Delete(ctx, account, metav1.DeleteOptions{})
+			})
 		}
 	}
-	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
-	meta := metav1.ObjectMeta{Name: user}
-	_, err := g.RbacV1().Roles(g.ns).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: here}, metav1.CreateOptions{})
+	return g.impersonating("system:serviceaccount:" + g.ns + ":" + account)
+}
+
+// create makes an object of that resource.
+func (g *ground) create(in schema.GroupVersionResource, namespace string, typed any) {
+	g.t.Helper()
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	if err == nil {
-		_, err = g.RbacV1().RoleBindings(g.ns).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects,
-			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user}}, metav1.CreateOptions{})
-	}
-	if err == nil {
-		_, err = g.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: everywhere}, metav1.CreateOptions{})
-	}
-	if err == nil {
-		_, err = g.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects,
-			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}}, metav1.CreateOptions{})
+		_, err = g.dynamic.Resource(in).Namespace(namespace).Create(g.t.Context(), &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
 	}
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.t.Cleanup(func() {
-		_ = g.RbacV1().ClusterRoleBindings().Delete(ctx, user, metav1.DeleteOptions{})
-		_ = g.RbacV1().ClusterRoles().Delete(ctx, user, metav1.DeleteOptions{})
-	})
-	return g.impersonating(user)
 }
 
 func (g *ground) impersonating(user string) string {
@@ -191,21 +206,33 @@ func (d *deed) needed() []jenner.Right {
 	return rights
 }
 
-// with is the same deed by somebody who has these rights, once the API server knows of them.
+// with is the same deed by somebody who has these rights.
 func (d *deed) with(rights []jenner.Right) *deed {
 	d.g.t.Helper()
 	limited := *d
-	limited.call.Target.Params = jenner.Params{"namespace": jenner.Raw(d.g.ns), "kubeconfig": jenner.Raw(d.g.limited(rights))}
-	_, c, err := reach(limited.call.Target)
-	if err != nil {
-		d.g.t.Fatal(err)
-	}
-	last := rights[len(rights)-1]
-	d.g.until("the API server knows the rights", func() bool {
-		answer, err := c.AuthorizationV1().SelfSubjectAccessReviews().Create(d.g.t.Context(), access(last, d.g.ns), metav1.CreateOptions{})
-		return err == nil && answer.Status.Allowed
-	})
+	limited.call.Target = d.g.by(limited.call.Target, rights)
 	return &limited
+}
+
+// by is the same target as somebody reaches it who has exactly these rights, once the API server knows of all of them.
+func (g *ground) by(target jenner.Target, rights []jenner.Right) jenner.Target {
+	g.t.Helper()
+	target.Params = maps.Clone(target.Params)
+	if target.Params == nil {
+		target.Params = jenner.Params{}
+	}
+	target.Params["namespace"], target.Params["kubeconfig"] = jenner.Raw(g.ns), jenner.Raw(g.limited(rights))
+	_, c, err := reach(target)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, right := range rights {
+		g.until("the API server knows the right to "+right.String(), func() bool {
+			answer, err := c.AuthorizationV1().SelfSubjectAccessReviews().Create(g.t.Context(), access(right, g.ns), metav1.CreateOptions{})
+			return err == nil && answer.Status.Allowed
+		})
+	}
+	return target
 }
 
 func TestTheRightsAreEnough(t *testing.T) {
@@ -235,6 +262,11 @@ func TestEveryRightIsNeeded(t *testing.T) {
 				if len(less) == 0 {
 					t.Fatalf("%s needs one right only", one.action)
 				}
+				if target.Kind == kindDeployment && one.action != "rollback" { // the last one may have ended its pod
+					g.until("it serves", func() bool {
+						return slices.ContainsFunc(g.alive(target), func(pod corev1.Pod) bool { return podReady(&pod) })
+					})
+				}
 				err := g.deed(one.action, target, one.params).with(less).whole()
 				if !apierrors.IsForbidden(err) {
 					t.Errorf("without %s: %v", without, err)
@@ -247,11 +279,14 @@ func TestEveryRightIsNeeded(t *testing.T) {
 	}
 }
 
-// access is a right as a question to the API server.
+// access is a right as a question to the API server. The namespace is where it is not said.
 func access(right jenner.Right, namespace string) *authorizationv1.SelfSubjectAccessReview {
 	resource, sub, _ := strings.Cut(right.Resource, "/")
-	if right.Clusterwide {
+	switch {
+	case right.Clusterwide:
 		namespace = ""
+	case right.Namespace != "":
+		namespace = right.Namespace
 	}
 	return &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: right.Verb, Group: right.Group, Resource: resource, Subresource: sub, Name: right.Name}}}

@@ -50,13 +50,18 @@ func (sweeper) Sweep(ctx context.Context, targets []jenner.Target, now time.Time
 // sweep takes back what is over in one cluster.
 func (c *cluster) sweep(ctx context.Context, namespaces []string, now time.Time) (swept []chaos.Swept, err error) {
 	resources, err := c.marked()
+	var unseen []string
 	for _, resource := range resources {
-		objects, failed := c.touched(ctx, resource, namespaces)
-		err = errors.Join(err, failed)
+		objects, hidden, failed := c.touched(ctx, resource, namespaces)
+		unseen, err = append(unseen, hidden...), errors.Join(err, failed)
 		for i := range objects {
 			found, failed := c.sweepOne(ctx, resource, &objects[i], now)
 			swept, err = append(swept, found...), errors.Join(err, failed)
 		}
+	}
+	if len(unseen) > 0 {
+		err = errors.Join(err, jenner.Permanent(fmt.Errorf("faults that others may have left are not looked for among %s: Jenner may not list them",
+			strings.Join(unseen, ", ")), "`jenner rbac` gives these rights for the faults of the loaded experiments"))
 	}
 	return swept, err
 }
@@ -82,27 +87,32 @@ func (c *cluster) marked() ([]schema.GroupVersionResource, error) {
 	return all, nil
 }
 
-// touched are the objects of a resource that bear the label of faults.
-func (c *cluster) touched(ctx context.Context, resource schema.GroupVersionResource, namespaces []string) ([]unstructured.Unstructured, error) {
+// touched are the objects of a resource that bear the label of faults. hidden says where Jenner may not list them.
+func (c *cluster) touched(ctx context.Context, resource schema.GroupVersionResource, namespaces []string) (found []unstructured.Unstructured,
+	hidden []string, err error) {
 	ours := metav1.ListOptions{LabelSelector: touchedByUs}
 	list, err := c.dynamic.Resource(resource).List(ctx, ours)
-	if err == nil {
-		return list.Items, nil
+	switch {
+	case err == nil:
+		return list.Items, nil, nil
+	case !apierrors.IsForbidden(err):
+		return nil, nil, told(err, "listing the "+resource.Resource+" that faults have touched")
+	case resource == spotResources[kindNode]:
+		return nil, []string{resource.Resource}, nil
 	}
-	if !apierrors.IsForbidden(err) || resource == spotResources[kindNode] {
-		return nil, told(err, "listing the "+resource.Resource+" that faults have touched")
-	}
-	var found []unstructured.Unstructured
 	err = nil
 	for _, namespace := range namespaces {
 		list, failed := c.dynamic.Resource(resource).Namespace(namespace).List(ctx, ours)
-		if failed != nil {
+		switch {
+		case failed == nil:
+			found = append(found, list.Items...)
+		case apierrors.IsForbidden(failed):
+			hidden = append(hidden, resource.Resource+" of "+namespace)
+		default:
 			err = errors.Join(err, told(failed, fmt.Sprintf("listing the %s of %s that faults have touched", resource.Resource, namespace)))
-			continue
 		}
-		found = append(found, list.Items...)
 	}
-	return found, err
+	return found, hidden, err
 }
 
 // sweepOne takes the faults of one object back that are over, the newest first, for each found the object as the one before

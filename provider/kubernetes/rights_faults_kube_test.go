@@ -1,0 +1,255 @@
+//go:build kube
+
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/chaos"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/catalog"
+)
+
+// harm is how one fault is tried by somebody who has exactly its rights.
+type harm struct {
+	fault, params string
+	target        func(t *testing.T, w *world) jenner.Target
+	// harmless says that it cannot bite, as it is written here.
+	harmless bool
+	// open says that some of the rights are for what the target may turn out to be, and is not here.
+	open bool
+}
+
+func shopOf(pods int32) func(t *testing.T, w *world) jenner.Target {
+	return func(t *testing.T, w *world) jenner.Target { return w.deployment(t, "shop", pods) }
+}
+
+func podsOfShop(t *testing.T, w *world) jenner.Target {
+	w.deployment(t, "shop", 1)
+	return w.selecting("app=shop")
+}
+
+// harms are all faults. Those of nodes are apart, for others test in the same cluster.
+var harms = []harm{
+	{"kill", `{}`, shopOf(1), false, false},
+	{"kill", `{}`, podsOfShop, false, true},
+	{"evict", `{}`, shopOf(1), false, false},
+	{"scale_to_zero", `{}`, shopOf(1), false, false},
+	{"bad_image", `{"at_once":true}`, shopOf(1), false, false},
+	{"crash_loop", `{"at_once":true,"env":{"CRASH_AFTER":"0s"}}`, shopOf(1), false, false},
+	{"bad_release", `{"image":"jenner-test/app:v2"}`, shopOf(1), false, false},
+	{"config_drift", `{"key":"other","value":"2"}`, func(t *testing.T, w *world) jenner.Target { return w.config(t) }, false, false},
+	{"container_kill", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
+	{"cpu", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
+	{"memory", `{"image":"` + guestImage + `","size":"32Mi"}`, shopOf(1), false, false},
+	{"partition", `{"port":8080,"through":"proxy"}`, shopOf(1), false, false},
+	{"partition", `{"port":8080,"through":"proxy","pods":"one"}`, shopOf(1), false, false},
+	{"chaos_mesh", `{"kind":"StressChaos","spec":{"stressors":{"cpu":{"workers":1}}}}`, func(t *testing.T, w *world) jenner.Target {
+		w.meshKind(t, "StressChaos")
+		w.meshController(t, "StressChaos")
+		w.collected(t, "StressChaos")
+		return w.deployment(t, "shop", 1)
+	}, false, false},
+}
+
+var harmsOfNodes = []harm{
+	{"cordon", `{}`, nodeTwo, false, false},
+	{"drain", `{"selector":"app=drained"}`, func(t *testing.T, w *world) jenner.Target {
+		w.deployment(t, "drained", 1, func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.NodeSelector = map[string]string{"kubernetes.io/hostname": secondNode}
+		})
+		return nodeTwo(t, w)
+	}, false, true},
+	// Its commands do nothing here: what it asks the API server is the same.
+	{"node_stop", `{"stop":["true"],"start":["true"]}`, nodeTwo, true, false},
+}
+
+func nodeTwo(*testing.T, *world) jenner.Target {
+	return jenner.Target{Kind: kindNode, Name: secondNode}
+}
+
+func (h harm) String() string {
+	return h.fault + strings.NewReplacer(`"`, "", "/", "-").Replace(h.params)
+}
+
+// needs are the rights that the fault says it needs, each once.
+func (h harm) needs(t *testing.T, target jenner.Target) []jenner.Right {
+	t.Helper()
+	_, make := made(t, "kubernetes."+h.fault, target.Kind, h.params)
+	rights, err := make().(jenner.NeedsRights).Rights(jenner.Service{}, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(rights, jenner.Right.Compare)
+	return slices.Compact(rights)
+}
+
+// life is all that the fault does from its checkpoint to its end, by somebody who has these rights, with the look of a later
+// Jenner for what is left. The error is what the API server refused.
+func (h harm) life(t *testing.T, w *world, target jenner.Target, rights []jenner.Right) error {
+	t.Helper()
+	g := &ground{cluster: w.cluster, t: t, ns: w.namespace}
+	limited := g.by(target, rights)
+	read, _ := made(t, "kubernetes."+h.fault, target.Kind, h.params)
+	injector := faulttest.Injector(t, catalog.Merge(Provider).MakeFault)
+	record := jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(w.namespace, h.fault, fmt.Sprint(time.Now())), Drill: "d-test", Fault: "kubernetes." + h.fault,
+		Params: read, Target: limited}
+	record, err := injector.Inject(t.Context(), record, patience)
+	if err != nil {
+		return err
+	}
+	defer func() { // what the rights did not allow to take back
+		record.Target = target
+		if err := injector.Undo(t.Context(), record); err != nil {
+			t.Errorf("the fault is not undone: %v", err)
+		}
+	}()
+	var refused error
+	w.eventually(t, "it bites, or is refused", func() bool {
+		witness, err := injector.Bite(t.Context(), record)
+		refused = err
+		return err != nil || witness.Bit || h.harmless
+	})
+	if refused == nil {
+		_, refused = injector.Armed(t.Context(), record)
+	}
+	if refused == nil {
+		record, refused = injector.Renew(t.Context(), record, patience)
+	}
+	if refused == nil {
+		refused = h.found(t, w, record)
+	}
+	if refused == nil {
+		refused = injector.Undo(t.Context(), record)
+	}
+	return refused
+}
+
+// found is the look of a later Jenner: where the fault has left a mark, it sees it.
+func (h harm) found(t *testing.T, w *world, record jenner.FaultRecord) error {
+	t.Helper()
+	_, c, err := reach(record.Target)
+	if err != nil {
+		return err
+	}
+	kept, err := checkpointed[struct{ Spot, Policy spot }](chaos.Call{Record: record})
+	if err != nil {
+		return err
+	}
+	for _, at := range []spot{kept.Spot, kept.Policy} {
+		if at.Name == "" {
+			continue
+		}
+		objects, hidden, err := c.touched(t.Context(), at.resource(), []string{w.namespace})
+		if len(hidden) > 0 {
+			err = apierrors.NewForbidden(at.resource().GroupResource(), at.Name, errors.New(hidden[0]))
+		}
+		if err != nil {
+			return err
+		}
+		if len(objects) == 0 {
+			t.Errorf("nobody would find %s", at)
+		}
+	}
+	return nil
+}
+
+func TestTheRightsOfFaultsAreEnough(t *testing.T) { enoughToHarm(t, harms) }
+func TestTheRightsOfFaultsOnNodes(t *testing.T)   { enoughToHarm(t, harmsOfNodes) }
+func TestEveryRightOfFaultsIsNeeded(t *testing.T) { neededToHarm(t, harms) }
+func TestEveryRightOfFaultsOnNodes(t *testing.T)  { neededToHarm(t, harmsOfNodes) }
+
+// TestEveryFaultIsTriedWithItsRights, so that a new one is not forgotten.
+func TestEveryFaultIsTriedWithItsRights(t *testing.T) {
+	for _, entry := range catalog.Merge(Provider).Faults() {
+		if !slices.ContainsFunc(slices.Concat(harms, harmsOfNodes), func(h harm) bool { return "kubernetes."+h.fault == entry.Name }) {
+			t.Errorf("%s is not among the faults that are tried with exactly their rights", entry.Name)
+		}
+	}
+}
+
+func enoughToHarm(t *testing.T, list []harm) {
+	for _, one := range list {
+		t.Run(one.String(), func(t *testing.T) {
+			w := newWorld(t)
+			target := one.target(t, w)
+			if err := one.life(t, w, target, one.needs(t, target)); err != nil {
+				t.Errorf("with %v: %v\n%s", one.needs(t, target), err, w.story(t))
+			}
+		})
+	}
+}
+
+// neededToHarm: with any one right less, something of what the fault does is forbidden.
+func neededToHarm(t *testing.T, list []harm) {
+	for _, one := range list {
+		if one.open {
+			continue
+		}
+		t.Run(one.String(), func(t *testing.T) {
+			w := newWorld(t)
+			target := one.target(t, w)
+			rights := one.needs(t, target)
+			for i, without := range rights {
+				if slices.Contains(workloadKinds, target.Kind) {
+					w.serves(t, target)
+				}
+				t.Logf("without %s", without)
+				err := one.life(t, w, target, slices.Delete(slices.Clone(rights), i, i+1))
+				if !apierrors.IsForbidden(err) && !strings.Contains(fmt.Sprint(err), "is forbidden: User") { // told by the process that holds it
+					t.Errorf("without %s: %v", without, err)
+				}
+			}
+		})
+	}
+}
+
+// collected waits until the cluster's garbage collector knows a kind, without which it lets nothing of it go.
+func (w *world) collected(t *testing.T, kind string) {
+	t.Helper()
+	at := spot{Group: meshGroup, Version: meshVersion, Resource: strings.ToLower(kind), Namespace: w.namespace, Name: "first"}
+	first := &unstructured.Unstructured{Object: map[string]any{"apiVersion": meshGroup + "/" + meshVersion, "kind": kind, "metadata": map[string]any{"name": "first"}}}
+	first, err := w.in(at).Create(t.Context(), first, metav1.CreateOptions{})
+	if err == nil {
+		err = w.delete(t.Context(), at, first.GetUID())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(t, "the garbage collector knows the kind", func() bool { _, err := w.get(t.Context(), at); return absent(err) })
+}
+
+// TestALaterJennerWithExactlyTheRightsOfAFault takes that one back, and says where it may not look for others.
+func TestALaterJennerWithExactlyTheRightsOfAFault(t *testing.T) {
+	w := newWorld(t)
+	target := w.config(t)
+	one := harm{fault: "config_drift", params: `{"key":"other","value":"2"}`}
+	record := w.left(t, "kubernetes."+one.fault, target, one.params)
+	limited := (&ground{cluster: w.cluster, t: t, ns: w.namespace}).by(target, one.needs(t, target))
+	swept, err := sweeper{}.Sweep(t.Context(), []jenner.Target{limited}, over(record))
+	if len(swept) != 1 || swept[0].ID != record.ID || swept[0].Kept != "" {
+		t.Errorf("it took back %+v", swept)
+	}
+	if err == nil || jenner.NextAfter(err) != jenner.NeverMind {
+		t.Errorf("it says %v of where it may not look", err)
+	}
+	said := fmt.Sprint(err)
+	if !strings.Contains(said, "networkpolicies of "+w.namespace) || !strings.Contains(said, "nodes: Jenner may not list them") ||
+		strings.Contains(said, "configmaps") {
+		t.Errorf("it says %q", said)
+	}
+	if value := (slot{"data", "other"}).read(w.object(t, spotOfTarget(t, target)).Object); value != "1" {
+		t.Errorf("it is %v", value)
+	}
+}

@@ -93,3 +93,8 @@ func (a altered) allowed(pods int32) bool {
 	}
 	return true
 }
+
+// Rights are to read and change the autoscaler, and to find what a fault has left on it.
+func (*FaultBounds) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
+	return editedRights(target)
+}

@@ -8,7 +8,6 @@ FUZZTIME ?= 10s
 SEEDS ?= 1-2600
 INCIDENTS ?= 40
 SOAK ?= 1h
-ROUNDS ?= 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The packages that have benchmarks, and the fuzz tests as PACKAGE:NAME, as the tests say.
@@ -61,7 +60,7 @@ demo: build ## break a small real shop before your eyes, and heal it
 	$(BIN) demo
 
 scenarios: ## break real databases, proxies and queues and heal them, one line each; SCENARIOS="S2 S20" for some
-	$(GO) run ./scenarios $(SCENARIOS)
+	$(GO) run ./scenarios $(ROUNDS:%=--rounds %) $(SCENARIOS)
 
 reference: ## write docs/reference anew from the code
 	$(GO) run ./cmd/jenner reference docs/reference
@@ -87,7 +86,7 @@ kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to r
 
 e2e-kube: bin/kubelab ## run the tests that need Kubernetes, in the cluster of KUBECONFIG or in one that is started for them
 scenarios-kube: bin/kubelab ## break and heal what runs in Kubernetes, in the cluster of KUBECONFIG or in one that is started for it
-compare-kube: bin/kubelab ## measure how fast Kubernetes alone and Jenner heal the same troubles, ROUNDS times each
+compare-kube: bin/kubelab ## measure how fast Kubernetes alone and Jenner heal the same troubles, ROUNDS times each, 3 where not said
 e2e-kube scenarios-kube compare-kube:
 	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(MAKE) --no-print-directory $@-there; \
 		else bin/kubelab run -- $(MAKE) --no-print-directory $@-there; fi
@@ -96,10 +95,10 @@ e2e-kube-there: image-there
 	$(E2E_KUBE)
 
 scenarios-kube-there: image-there
-	$(GO) run ./scenarios --kube $(SCENARIOS)
+	$(GO) run ./scenarios --kube $(ROUNDS:%=--rounds %) $(SCENARIOS)
 
 compare-kube-there: image-there
-	$(GO) run ./scenarios --compare $(ROUNDS)
+	$(GO) run ./scenarios --compare $(or $(ROUNDS),3)
 
 # Faults that put a container into a pod need an image of Jenner. Nodes of kubelab are given the one of this repository.
 image-there:

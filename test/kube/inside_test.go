@@ -156,6 +156,7 @@ func (g *guide) leave() {
 // look is what somebody would look at whose installation does not work.
 func (g *guide) look() string {
 	cmd := g.bash("set +e; kubectl get jenner,pods -n " + home + " -o wide; kubectl get pods,events.events.k8s.io -n " + shop +
+		"; for pod in $(kubectl get pods -n " + home + " -o name); do kubectl get --raw /api/v1/namespaces/" + home + "/pods/${pod#pod/}:9797/proxy/readyz; done" +
 		"; kubectl logs -n " + home + " -l app.kubernetes.io/name=jenner --tail=60 --prefix; kubectl describe pods -n " + home + " | tail -n 30")
 	said, _ := cmd.CombinedOutput()
 	return string(said)

@@ -44,7 +44,7 @@ apiVersion: jenner.dev/v1alpha1
 kind: Runbook
 metadata: {name: roll-back, namespace: jenner}
 spec:
-  steps: [{name: back, action: rollback, target: web, blast_radius: {max_pods: 1}}]
+  steps: [{name: back, action: rollback, target: web, params: {healthy_for: 1s}, blast_radius: {max_pods: 1}}]
 ---
 apiVersion: jenner.dev/v1alpha1
 kind: Runbook
@@ -77,6 +77,7 @@ func TestInstalledByChart(t *testing.T) {
 		g.mayDoLittle(pod)
 	}
 	g.inForce(7)
+	g.sees(g.leader())
 	if printed := g.run(commands[2].text); !strings.Contains(printed, g.leader()) {
 		t.Errorf("the leader is %s, and kubectl prints\n%s", g.leader(), printed)
 	}
@@ -131,6 +132,7 @@ func TestInstalledByManifests(t *testing.T) {
 	}
 	g.run(commands[2].text)
 	g.inForce(4)
+	g.sees(g.leader())
 	sick := g.onePod(t, "checkout")
 	g.crash(sick.Name)
 	g.says("checkout", "JennerRecommended", "restart")
@@ -138,9 +140,13 @@ func TestInstalledByManifests(t *testing.T) {
 		t.Error("it was only to recommend")
 	}
 	g.run(commands[3].text)
-	g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "resolved", "CAUSE": "crashed", "RUNBOOK": "restart", "CONFIDENCE": "1.00"})
+	g.run("kubectl rollout restart deployment/checkout -n shop") // as it was recommended
+	g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "resolved", "CAUSE": "crashed", "RUNBOOK": "restart"})
+	g.available(t, "checkout")
+	g.crash(g.onePod(t, "checkout").Name)
 	g.says("checkout", "JennerActed", "restart")
 	g.says("checkout", "JennerResolved")
+	g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "resolved", "CAUSE": "crashed", "RUNBOOK": "restart", "CONFIDENCE": "1.00"})
 	g.available(t, "checkout")
 }
 
@@ -219,6 +225,18 @@ func (g *guide) leader() string {
 		return nil
 	})
 	return leads
+}
+
+// sees waits until a pod of Jenner says that its telemetry is fresh, which is more than being ready for the first time.
+func (g *guide) sees(pod string) {
+	g.t.Helper()
+	eventually(g.t, pod+" says at /readyz that all is well", func(ctx context.Context) error {
+		said, err := g.CoreV1().Pods(home).ProxyGet("http", pod, "9797", "/readyz", nil).DoRaw(ctx)
+		if err != nil || !strings.Contains(string(said), "observers are fresh") {
+			return errors.Join(err, fmt.Errorf("it says %q", said))
+		}
+		return nil
+	})
 }
 
 // hang lets the app in a pod hang, and crash crash; neither is answered.

@@ -4,6 +4,7 @@ package kube
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -66,6 +67,16 @@ func build(dir string) error {
 	cmd.Dir, cmd.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("a static jenner cannot be built: %w: %s", err, said)
+	}
+	made, err := elf.Open(filepath.Join(dir, "jenner"))
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	for _, part := range made.Progs {
+		if part.Type == elf.PT_INTERP {
+			return errors.New("jenner is not static: it wants a loader, which an image with nothing else in it does not have")
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {

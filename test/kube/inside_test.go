@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -23,9 +24,7 @@ import (
 const (
 	// repository is this one's root, seen from here.
 	repository = "../.."
-	// wholeImage is what the chart and the manifests name where nobody says another one.
-	wholeImage = "ghcr.io/jenner-heal/jenner:0.1.0"
-	// imageIsThere is set for a cluster that has wholeImage, or can pull it.
+	// imageIsThere is set for a cluster that has the image that the chart and the manifests name, or can pull it.
 	imageIsThere = "JENNER_IMAGE_IS_THERE"
 	// home and shop are the namespaces of the guide.
 	home, shop = "jenner", "shop"
@@ -121,17 +120,22 @@ func newGuide(t *testing.T) *guide {
 	return g
 }
 
-// haveImage puts the image into the nodes of the lab.
+var imageLine = regexp.MustCompile(`(?m)^ +image: (\S+)$`)
+
+// haveImage puts the image into the nodes of the lab, under the name by which everybody would pull it.
 func (g *guide) haveImage() {
 	g.t.Helper()
-	dir := programs(g.t)
+	named := imageLine.FindStringSubmatch(g.run("jenner manifests"))
+	if named == nil {
+		g.t.Fatal("the manifests name no image")
+	}
 	switch {
 	case os.Getenv(imageIsThere) != "":
 	case os.Getenv("KUBELAB") == "":
 		g.t.Fatalf("KUBELAB is not set, so that no image can be put into this cluster: push one as %s, or as your cluster finds it under that name, and set %s=yes; "+
-			"or `make e2e-kube` without KUBECONFIG, which starts a cluster", wholeImage, imageIsThere)
+			"or `make e2e-kube` without KUBECONFIG, which starts a cluster", named[1], imageIsThere)
 	default:
-		kubelab(g.t, "image", "jenner", "--binary", filepath.Join(dir, "jenner"), "--tag", wholeImage)
+		kubelab(g.t, "image", "jenner", "--binary", filepath.Join(programs(g.t), "jenner"), "--tag", named[1])
 	}
 }
 
@@ -261,14 +265,14 @@ func containsAll(text string, words []string) bool {
 }
 
 // incident waits for a row of `kubectl get incidents` by its printer columns.
-func (g *guide) incident(want map[string]string) {
+func (g *guide) incident(want map[string]string) (row map[string]string) {
 	g.t.Helper()
 	eventually(g.t, fmt.Sprintf("kubectl get incidents shows %v", want), func(context.Context) error {
 		said, err := g.bash("kubectl get incidents -n " + home).CombinedOutput()
 		lines := strings.Split(strings.TrimSpace(string(said)), "\n")
 		head := strings.Fields(lines[0])
 		for _, line := range lines[1:] {
-			row := map[string]string{}
+			row = map[string]string{}
 			for i, cell := range strings.Fields(line) {
 				if i < len(head) {
 					row[head[i]] = cell
@@ -280,6 +284,7 @@ func (g *guide) incident(want map[string]string) {
 		}
 		return errors.Join(fmt.Errorf("it prints\n%s", said), err)
 	})
+	return row
 }
 
 func among(row, want map[string]string) bool {

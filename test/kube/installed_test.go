@@ -143,14 +143,26 @@ func TestInstalledByManifests(t *testing.T) {
 	if now := g.onePod(t, "checkout"); now.UID != sick.UID {
 		t.Error("it was only to recommend")
 	}
+	open := map[string]string{"NAME": g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "planned"})["NAME"], "PHASE": "planned"}
+	before := g.healers(1)[0]
+	g.run("kubectl delete pod -n jenner " + before.Name)
+	if after := g.healers(1)[0]; after.UID == before.UID {
+		t.Fatal("the pod is the one that was deleted")
+	}
+	g.sees(g.leader())
+	g.incident(open) // what goes on stands on the volume
 	g.run(commands[3].text)
 	g.run("kubectl rollout restart deployment/checkout -n shop") // as it was recommended
-	g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "resolved", "CAUSE": "crashed", "RUNBOOK": "restart"})
+	open["PHASE"] = "resolved"
+	g.incident(open)
 	g.available(t, "checkout")
 	g.crash(g.onePod(t, "checkout").Name)
 	g.says("checkout", "JennerActed", "restart")
 	g.says("checkout", "JennerResolved")
 	g.incident(map[string]string{"SERVICE": "checkout", "PHASE": "resolved", "CAUSE": "crashed", "RUNBOOK": "restart", "CONFIDENCE": "1.00"})
+	if printed := g.run(commands[4].text); !containsAll(printed, []string{"JennerRecommended", "JennerActed", "JennerResolved"}) {
+		t.Errorf("the commands that show what was done print\n%s", printed)
+	}
 	g.available(t, "checkout")
 }
 

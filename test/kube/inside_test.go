@@ -132,8 +132,8 @@ func (g *guide) haveImage() {
 	switch {
 	case os.Getenv(imageIsThere) != "":
 	case os.Getenv("KUBELAB") == "":
-		g.t.Fatalf("KUBELAB is not set, so that no image can be put into this cluster: push one as %s, or as your cluster finds it under that name, and set %s=yes; "+
-			"or `make e2e-kube` without KUBECONFIG, which starts a cluster", named[1], imageIsThere)
+		g.t.Fatalf("KUBELAB is not set, so that no image can be put into this cluster: run `make e2e-kube` without KUBECONFIG, which starts a cluster, "+
+			"or let this one find %s, and say so by %s=yes", named[1], imageIsThere)
 	default:
 		kubelab(g.t, "image", "jenner", "--binary", filepath.Join(programs(g.t), "jenner"), "--tag", named[1])
 	}

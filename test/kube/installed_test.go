@@ -24,7 +24,7 @@ metadata: {name: web, namespace: jenner}
 spec:
   tier: 1
   targets: [{kind: deployment, name: web, namespace: shop}]
-  probes: [{name: answers, http: {url: 'http://web.shop/livez'}, every: 250ms, timeout: 240ms}]
+  probes: [{name: answers, http: {url: 'http://web.shop/livez'}, every: 500ms, timeout: 450ms, fails: 3, of: 4}]
 ---
 apiVersion: jenner.dev/v1alpha1
 kind: Signature
@@ -55,12 +55,12 @@ spec:
 apiVersion: jenner.dev/v1alpha1
 kind: Policy
 metadata: {name: bad-release, namespace: jenner}
-spec: {incident_type: bad-release, runbooks: [roll-back], mode: auto, confidence_threshold: 0.7, verification_window: 20s}
+spec: {incident_type: bad-release, runbooks: [roll-back], mode: auto, confidence_threshold: 0.7, verification_window: 80s}
 ---
 apiVersion: jenner.dev/v1alpha1
 kind: Policy
 metadata: {name: hung, namespace: jenner}
-spec: {incident_type: hung, runbooks: [restart], mode: auto, confidence_threshold: 0.7, verification_window: 20s}
+spec: {incident_type: hung, runbooks: [restart], mode: auto, confidence_threshold: 0.7, verification_window: 80s}
 `
 
 // TestInstalledByChart: two Jenners inside, of which one acts. It heals a bad release; when its pod is deleted, the other one

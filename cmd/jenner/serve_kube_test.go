@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,7 @@ func newNamespace(t *testing.T) *cluster.Connection {
 	if os.Getenv("KUBECONFIG") == "" {
 		t.Fatal("these tests need a real cluster: `make kubelab` starts one and prints the KUBECONFIG to set")
 	}
-	conn, err := cluster.Connect(cluster.Place{Namespace: "jenner-inside-" + jenner.Fingerprint(t.Name(), fmt.Sprint(os.Getpid()))})
+	conn, err := cluster.Connect(cluster.Place{Namespace: "jenner-inside-" + jenner.Fingerprint(t.Name(), fmt.Sprint(os.Getpid(), time.Now().UnixNano()))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +115,9 @@ func TestALeaderThatStoodStillDoesNotAct(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	first := w.inside(t, conn, "first")
 	until(t, "the first leads and has started the service", func() bool { return first.leads() && w.starts(t) == 1 && serves(w.healthURL()) })
+	until(t, "that is over: what is held in the middle of it would wait, and decide nothing", func() bool {
+		return strings.Contains(first.out.String(), "end       resolved")
+	})
 	turn := func(command, name string) {
 		if code := run([]string{command, "--data", w.dataOf(name)}); code != 0 {
 			t.Fatalf("jenner %s ends with %d", command, code)

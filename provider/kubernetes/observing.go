@@ -120,6 +120,22 @@ func observeRealms(ctx context.Context, realms []*realm, sink telemetry.Sink, lo
 	return first
 }
 
+// nothingToSee says until ctx ends that nothing can hold. An observer that is silent is taken for one that sees nothing of
+// what there is.
+func nothingToSee(ctx context.Context, sink telemetry.Sink) error {
+	sink.Synced()
+	tick := time.NewTicker(seenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			sink.Seen()
+		}
+	}
+}
+
 // view tells what holds of the objects of one realm. Its watches name the keys of what must be looked at; look judges one
 // key. All of it happens in one goroutine, but for the watches, which only name keys.
 type view struct {

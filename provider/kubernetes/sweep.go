@@ -69,7 +69,7 @@ func (c *cluster) sweep(ctx context.Context, namespaces []string, now time.Time)
 // marked are the resources whose objects may bear marks.
 func (c *cluster) marked() ([]schema.GroupVersionResource, error) {
 	var all []schema.GroupVersionResource
-	for _, kind := range []string{kindPolicy, kindConfigMap, kindDeployment, kindStatefulSet, kindDaemonSet, kindPod, kindNode} {
+	for _, kind := range []string{kindPolicy, kindConfigMap, kindDeployment, kindStatefulSet, kindDaemonSet, kindPod, kindNode, kindHPA} {
 		all = append(all, spotResources[kind])
 	}
 	list, err := c.Discovery().ServerResourcesForGroupVersion(meshGroup + "/" + meshVersion)

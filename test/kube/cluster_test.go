@@ -32,7 +32,8 @@ type place struct {
 	namespace string
 }
 
-func newPlace(t *testing.T) *place {
+// connect reaches the cluster. The place has no namespace yet.
+func connect(t *testing.T) *place {
 	t.Helper()
 	path := os.Getenv("KUBECONFIG")
 	if path == "" {
@@ -46,24 +47,37 @@ func newPlace(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	namespaces := client.CoreV1().Namespaces()
+	return &place{Interface: client, config: config}
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p := connect(t)
+	namespaces := p.CoreV1().Namespaces()
 	made, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.namespace = made.Name
 	t.Cleanup(func() {
 		if err := namespaces.Delete(context.Background(), made.Name, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
 		}
-		eventually(t, "the namespace goes", func(ctx context.Context) error {
-			_, err := namespaces.Get(ctx, made.Name, metav1.GetOptions{})
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return errors.Join(errors.New("it is still there"), err)
-		})
+		p.gone(t, made.Name)
 	})
-	return &place{Interface: client, config: config, namespace: made.Name}
+	return p
+}
+
+// gone waits for a namespace that is being deleted.
+func (p *place) gone(t *testing.T, namespace string) {
+	t.Helper()
+	eventually(t, "the namespace "+namespace+" goes", func(ctx context.Context) error {
+		_, err := p.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(errors.New("it is still there"), err)
+	})
 }
 
 // eventually asks until there is no error; it fails the test where there still is one when patience ends.

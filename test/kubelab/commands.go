@@ -133,19 +133,21 @@ func (s *settings) serviceCommand() *cobra.Command {
 func (s *settings) imageCommand() *cobra.Command {
 	images := &cobra.Command{Use: "image", Short: "Load images into the nodes that run"}
 	var program string
-	jenner := &cobra.Command{Use: "jenner", Short: "Load a static Jenner as jenner-test/jenner:dev", Args: cobra.NoArgs,
+	var tags []string
+	jenner := &cobra.Command{Use: "jenner", Short: "Load a static Jenner as an image", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := s.open()
 			if err != nil {
 				return err
 			}
 			archive := filepath.Join(l.Dir, "images", "jenner.tar")
-			if err := lab.WriteArchive(archive, func(w io.Writer) error { return image.Jenner(w, program) }); err != nil {
+			if err := lab.WriteArchive(archive, func(w io.Writer) error { return image.Jenner(w, program, tags...) }); err != nil {
 				return err
 			}
 			return l.Import(cmd.Context(), archive)
 		}}
 	jenner.Flags().StringVar(&program, "binary", "bin/jenner", "the program")
+	jenner.Flags().StringArrayVar(&tags, "tag", []string{image.Repository + "jenner:dev"}, "whole name of the image, several times for several")
 	images.AddCommand(jenner, &cobra.Command{Use: "import TAR…", Short: "Load archives as `docker save` writes them", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := s.open()

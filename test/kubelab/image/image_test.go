@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -126,10 +127,26 @@ func TestWhatIsNoImage(t *testing.T) {
 		"a folder":            func() error { return Write(io.Discard, []File{{Path: "/app/"}}, good) },
 		"a short name":        func() error { return Write(io.Discard, nil, Image{Tags: []string{"jenner-test/app:v1"}}) },
 		"no tag":              func() error { return Write(io.Discard, nil, Image{Tags: []string{"docker.io/jenner-test/app"}}) },
-		"no program":          func() error { return Jenner(io.Discard, "/nothing") },
+		"no program":          func() error { return Jenner(io.Discard, "/nothing", good.Tags...) },
 	} {
 		if err := write(); err == nil {
 			t.Errorf("%s is taken for an image", name)
 		}
+	}
+}
+
+// TestJennerIsCalledAsWanted: as the lab calls it, or as those who install it pull it.
+func TestJennerIsCalledAsWanted(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "jenner")
+	if err := os.WriteFile(program, []byte("static"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Jenner(&out, program, "ghcr.io/jenner-heal/jenner:0.1.0", Repository+"jenner:dev"); err != nil {
+		t.Fatal(err)
+	}
+	members, _ := unpack(t, out.Bytes())
+	if want := `"RepoTags":["ghcr.io/jenner-heal/jenner:0.1.0","docker.io/jenner-test/jenner:dev"]`; !strings.Contains(string(members["manifest.json"]), want) {
+		t.Errorf("the manifest is %s", members["manifest.json"])
 	}
 }

@@ -37,12 +37,13 @@ func Pause(w io.Writer, program, name string) error {
 	return Write(w, []File{{Path: "/pause", Mode: 0o755, Body: body}}, Image{Tags: []string{name}, Entrypoint: []string{"/pause"}, User: User})
 }
 
-// Jenner writes the archive of Jenner itself as jenner-test/jenner:dev. The program must be static.
-func Jenner(w io.Writer, program string) error {
+// Jenner writes the archive of Jenner itself under whole names, such as docker.io/jenner-test/jenner:dev. The program must be
+// static. The image has nothing else in it: neither the CA certificates nor the folder for data that the Dockerfile's has.
+func Jenner(w io.Writer, program string, tags ...string) error {
 	body, err := os.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("%w; build it with CGO_ENABLED=0", err)
 	}
 	return Write(w, []File{{Path: "/jenner", Mode: 0o755, Body: body}},
-		Image{Tags: []string{Repository + "jenner:dev"}, Entrypoint: []string{"/jenner"}, User: User, Env: []string{"PATH=/"}})
+		Image{Tags: tags, Entrypoint: []string{"/jenner"}, User: User, Env: []string{"PATH=/"}})
 }

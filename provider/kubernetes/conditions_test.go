@@ -214,3 +214,24 @@ func TestClaimFacts(t *testing.T) {
 	facts, again := claimFacts(young, nil, noon)
 	shows(t, facts, again, "again 12:00:29", "")
 }
+
+// TestWhichPodsSuffer from what their node suffers from.
+func TestWhichPodsSuffer(t *testing.T) {
+	now := metav1.Now()
+	ending := corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}
+	failed := corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed}}
+	for _, c := range []struct {
+		name, kind string
+		pod        corev1.Pod
+		suffers    bool
+	}{
+		{"one that serves", kindDeployment, corev1.Pod{}, true},
+		{"one that has ended", kindDeployment, failed, false},
+		{"one that is ending", kindDeployment, ending, false},
+		{"one that is ending and whose name must be free first", kindStatefulSet, ending, true},
+	} {
+		if suffers(&c.pod, c.kind) != c.suffers {
+			t.Errorf("%s of a %s: %v", c.name, c.kind, !c.suffers)
+		}
+	}
+}

@@ -83,15 +83,23 @@ func observeNodes(_ context.Context, v *view) {
 	}
 }
 
-// podsOn counts the pods of a subject on a node that have not ended for good.
+// podsOn counts the pods of a subject on a node that suffer from its trouble.
 func podsOn(pods *watched, namespace, node string, one subject) int {
 	there := 0
 	for _, pod := range cachedBy[*corev1.Pod](pods, byNode, node) {
-		if pod.Namespace == namespace && one.has(pod) && pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
+		if pod.Namespace == namespace && one.has(pod) && suffers(pod, one.Target.Kind) {
 			there++
 		}
 	}
 	return there
+}
+
+// suffers tells whether the trouble of its node is trouble for a pod's workload. One that has ended is none. One that is
+// ending, as it does for as long as a node is away, is replaced elsewhere already, unless its name and its storage must be free
+// first, as a StatefulSet has it.
+func suffers(pod *corev1.Pod, kind string) bool {
+	ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+	return !ended && (pod.DeletionTimestamp == nil || kind == kindStatefulSet)
 }
 
 // reasonNodeNotReady is the word of Kubernetes' events for a node whose condition Ready does not hold.

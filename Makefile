@@ -19,7 +19,7 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 KUBE_FILES = $(shell grep -rlE --include='*_test.go' '^//go:build .*\bkube\b' .)
 KUBE_PACKAGES = $(sort $(dir $(KUBE_FILES)))
 KUBE_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(KUBE_FILES) | sed 's/^func //' | paste -sd '|')
-E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 -run '^($(KUBE_TESTS))$$' $(KUBE_PACKAGES)
+E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 -parallel 4 -run '^($(KUBE_TESTS))$$' $(KUBE_PACKAGES)
 
 # Both compile everything without paths of this machine, and so share what is compiled already.
 build lint: export GOFLAGS += -trimpath

@@ -14,6 +14,7 @@ import (
 )
 
 func TestFaultKill(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.kill", w.deployment(t, "shop", 2), `{}`)
@@ -21,6 +22,7 @@ func TestFaultKill(t *testing.T) {
 }
 
 func TestFaultEvict(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		w.deployment(t, "shop", 1)
@@ -29,6 +31,7 @@ func TestFaultEvict(t *testing.T) {
 }
 
 func TestFaultScaleToZero(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.scale_to_zero", w.deployment(t, "shop", 1), `{}`)
@@ -36,6 +39,7 @@ func TestFaultScaleToZero(t *testing.T) {
 }
 
 func TestFaultBadImage(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.bad_image", w.deployment(t, "shop", 1), `{"at_once":true}`)
@@ -43,6 +47,7 @@ func TestFaultBadImage(t *testing.T) {
 }
 
 func TestFaultCrashLoop(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.crash_loop", w.deployment(t, "shop", 1), `{"env":{"CRASH_AFTER":"0s"}}`)
@@ -50,6 +55,7 @@ func TestFaultCrashLoop(t *testing.T) {
 }
 
 func TestFaultBadRelease(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.bad_release", w.deployment(t, "shop", 1), `{"image":"jenner-test/app:v2","env":{"FAIL_RATE":"0.3"}}`)
@@ -57,6 +63,7 @@ func TestFaultBadRelease(t *testing.T) {
 }
 
 func TestFaultBounds(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		w.deployment(t, "shop", 1)
@@ -82,6 +89,7 @@ func (w *world) scaler(t *testing.T, of string, least, most int32) jenner.Target
 }
 
 func TestFaultConfigDrift(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.config_drift", w.config(t), `{"key":"config.yaml","replace":{"from":"value: one","to":"value: two"}}`)

@@ -16,6 +16,7 @@ import (
 const guestImage = "jenner-test/jenner:dev"
 
 func TestFaultContainerKill(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.container_kill", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`"}`)
@@ -42,6 +43,7 @@ func TestAContainerThatDoesNotStartAgain(t *testing.T) {
 }
 
 func TestFaultCPU(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.cpu", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`"}`)
@@ -49,6 +51,7 @@ func TestFaultCPU(t *testing.T) {
 }
 
 func TestFaultMemory(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.memory", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`","size":"32Mi"}`)

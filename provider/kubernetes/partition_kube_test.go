@@ -16,6 +16,7 @@ import (
 )
 
 func TestFaultPartition(t *testing.T) {
+	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.partition", w.deployment(t, "shop", 2), `{"port":8080}`)

@@ -359,19 +359,16 @@ func (r *RollbackRelease) Rights(_ jenner.Service, target jenner.Target) ([]jenn
 	if len(resources) == 0 {
 		resources = []string{"deployments.apps", "statefulsets.apps", "daemonsets.apps", "services", "configmaps", "secrets", "serviceaccounts"}
 	}
-	if !slices.Contains(resources, "secrets") {
-		resources = append(resources, "secrets")
+	list := []jenner.Right{t.right("list", "", "pods")}
+	for _, verb := range []string{"get", "list", "create", "update"} { // the revisions themselves
+		list = append(list, t.right(verb, "", secrets.Resource))
 	}
-	var list []jenner.Right
 	for _, one := range resources {
 		resource, group, _ := strings.Cut(one, ".")
-		verbs := []string{"get", "list", "create", "patch", "delete"}
-		if one == "secrets" {
-			verbs = append(verbs, "update")
-		}
-		for _, verb := range verbs {
+		for _, verb := range []string{"get", "create", "patch", "delete"} {
 			list = append(list, t.right(verb, group, resource))
 		}
 	}
-	return append(list, t.right("list", "", "pods")), nil
+	slices.SortFunc(list, jenner.Right.Compare)
+	return slices.Compact(list), nil
 }

@@ -39,7 +39,8 @@ type RollbackRelease struct {
 	// Wait is how long all workloads of the release may take to settle; where not said, nobody waits for them.
 	Wait jenner.Duration `json:"wait,omitempty"`
 	// Resources are those that the chart has objects of, as RESOURCE.GROUP, for `jenner rbac`; where not said,
-	// deployments.apps, statefulsets.apps, daemonsets.apps, services, configmaps, secrets and serviceaccounts.
+	// deployments.apps, statefulsets.apps, daemonsets.apps, services, configmaps, secrets and serviceaccounts. A chart whose
+	// hooks are Jobs needs jobs.batch, too.
 	Resources []string `json:"resources,omitempty"`
 }
 
@@ -365,7 +366,11 @@ func (r *RollbackRelease) Rights(_ jenner.Service, target jenner.Target) ([]jenn
 	}
 	for _, one := range resources {
 		resource, group, _ := strings.Cut(one, ".")
-		for _, verb := range []string{"get", "create", "patch", "delete"} {
+		verbs := []string{"get", "create", "patch", "delete"}
+		if one == "jobs.batch" && !r.SkipHooks { // hooks are made anew, and their end is waited for
+			verbs = append(verbs, "list", "watch")
+		}
+		for _, verb := range verbs {
 			list = append(list, t.right(verb, group, resource))
 		}
 	}

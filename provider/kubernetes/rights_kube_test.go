@@ -177,6 +177,9 @@ var rightfuls = []rightful{
 	{"run_hook", "{template: " + hookTemplate("job", "--takes", "100ms") + "}", func(g *ground) jenner.Target { return g.target(kindDeployment, "shop") }, false},
 	{"wait_for_rollout", "{}", func(g *ground) jenner.Target { return g.serving("shop", 1) }, false},
 	{"rollback_release", "{to_revision: 1, wait: 60s, resources: [deployments.apps]}", func(g *ground) jenner.Target { return g.installed("", "v1", "v2") }, false},
+	{"rollback_release", "{to_revision: 1, resources: [deployments.apps, jobs.batch]}", func(g *ground) jenner.Target {
+		return g.installed("job --takes 100ms", "v1", "v2")
+	}, false},
 	{"mark_verified", "{for: 1s}", func(g *ground) jenner.Target {
 		target := g.installed("", "v1")
 		g.until("it has served for a second", func() bool {

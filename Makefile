@@ -17,14 +17,17 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 
 # The packages whose tests need Kubernetes have them in files with the build tag kube. They are run one after the other: they
 # share the cluster.
-KUBE_PACKAGES = $(shell grep -rlE --include='*_test.go' '^//go:build .*\bkube\b' . | xargs -rn1 dirname | sort -u)
-E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 $(KUBE_PACKAGES)
+KUBE_FILES = $(shell grep -rlE --include='*_test.go' '^//go:build .*\bkube\b' .)
+KUBE_PACKAGES = $(sort $(dir $(KUBE_FILES)))
+KUBE_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(KUBE_FILES) | sed 's/^func //' | paste -sd '|')
+E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 -run '^($(KUBE_TESTS))$$' $(KUBE_PACKAGES)
 
 # Both compile everything without paths of this machine, and so share what is compiled already.
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab test-kubelab e2e-kube scenarios-kube compare-kube bin/kubelab clean
+.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab test-kubelab e2e-kube scenarios-kube compare-kube bin/kubelab clean \
+	e2e-kube-there scenarios-kube-there compare-kube-there image-there
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,13 +86,25 @@ kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to r
 	bin/kubelab serve
 
 e2e-kube: bin/kubelab ## run the tests that need Kubernetes, in the cluster of KUBECONFIG or in one that is started for them
-	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(E2E_KUBE); else bin/kubelab run -- $(E2E_KUBE); fi
-
 scenarios-kube: bin/kubelab ## break and heal what runs in Kubernetes, in the cluster of KUBECONFIG or in one that is started for it
-	@if [ -n "$$KUBECONFIG" ]; then $(GO) run ./scenarios --kube $(SCENARIOS); else bin/kubelab run -- $(GO) run ./scenarios --kube $(SCENARIOS); fi
-
 compare-kube: bin/kubelab ## measure how fast Kubernetes alone and Jenner heal the same troubles, ROUNDS times each
-	@if [ -n "$$KUBECONFIG" ]; then $(GO) run ./scenarios --compare $(ROUNDS); else bin/kubelab run -- $(GO) run ./scenarios --compare $(ROUNDS); fi
+e2e-kube scenarios-kube compare-kube:
+	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(MAKE) --no-print-directory $@-there; \
+		else bin/kubelab run -- $(MAKE) --no-print-directory $@-there; fi
+
+e2e-kube-there: image-there
+	$(E2E_KUBE)
+
+scenarios-kube-there: image-there
+	$(GO) run ./scenarios --kube $(SCENARIOS)
+
+compare-kube-there: image-there
+	$(GO) run ./scenarios --compare $(ROUNDS)
+
+# Faults that put a container into a pod need an image of Jenner. Nodes of kubelab are given the one of this repository.
+image-there:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/jenner-image ./cmd/jenner
+	@if [ -n "$$KUBELAB_DIR" ]; then "$$KUBELAB" image jenner --binary bin/jenner-image; fi
 
 bin/kubelab:
 	cd test/kubelab && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/kubelab .

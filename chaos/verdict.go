@@ -159,7 +159,11 @@ func stateOf(facts Facts) string {
 		return "no incident was opened"
 	case facts.Incident.ActedAt.IsZero() && len(whileBroken(facts)) > 0:
 		decisions := whileBroken(facts)
-		stopper := decisions[len(decisions)-1].Stopper()
+		last := decisions[len(decisions)-1]
+		stopper := last.Stopper()
+		if run := facts.Incident.Run(); last.Outcome == jenner.DecideAct && run != nil {
+			return "the runbook " + run.Runbook.Name + " began and changed nothing: " + run.Error
+		}
 		return "nothing was done; guard " + stopper.Guard + ": " + stopper.Reason
 	case facts.Incident.ActedAt.IsZero():
 		return "nothing was done: " + facts.Incident.Diagnosis.Unsure

@@ -59,6 +59,9 @@ func TestVerdicts(t *testing.T) {
 			f.Recovered, f.Incident.ActedAt = time.Time{}, time.Time{}
 			f.Incident.Decisions = []jenner.Decision{{Outcome: jenner.DecideAsk, Guards: []jenner.GuardResult{{Guard: "mode", Outcome: jenner.DecideAsk, Reason: "approve"}}}}
 		}, jenner.VerdictNotRemediated, "guard mode: approve"},
+		{"its first step failed", incident(func(i *jenner.Incident) {
+			i.ActedAt, i.Runs[0].Error, i.Decisions = time.Time{}, "step back: no earlier revision", []jenner.Decision{{Outcome: jenner.DecideAct}}
+		}), jenner.VerdictNotRemediated, "restart began and changed nothing: step back: no earlier revision"},
 		{"another cause", incident(func(i *jenner.Incident) { i.Diagnosis.Causes[0].Cause = "hung" }), jenner.VerdictNotRemediated, "taken for hung"},
 		{"no cause", incident(func(i *jenner.Incident) { i.Diagnosis.Causes = nil }), jenner.VerdictNotRemediated, "not crashed"},
 		{"another runbook", incident(func(i *jenner.Incident) { i.Runs[0].Runbook.Name = "drain" }), jenner.VerdictNotRemediated, "runbook drain ran, not restart"},

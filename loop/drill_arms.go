@@ -114,7 +114,7 @@ func anyBegun(drill *jenner.Drill) bool {
 func (l *Lab) holdFamily(step *drillStep) {
 	for _, name := range l.family(step.State.Present().Service) {
 		l.Hold(jenner.Hold{Scope: name, By: step.ID, Reason: "no action here for a while", At: step.State.StartedAt,
-			Until: step.Now.Add(5 * time.Second)})
+			Until: step.Now.Add(heldFor)})
 	}
 }
 
@@ -135,6 +135,8 @@ func (l *Lab) watchControl(ctx context.Context, step *drillStep) (line.Next, err
 	case drill.BrokenAt.IsZero() && sick != "":
 		drill.BrokenAt = step.Now
 		step.Note("control", "broken: "+sick, nil)
+	case !drill.BrokenAt.IsZero() && sick == "" && !arm.Bit && !l.toothless(drill):
+		drill.BrokenAt = time.Time{} // what fails and is well again before the fault bites, such as at a change of pods, is not its work
 	case !drill.BrokenAt.IsZero() && sick == "" && drill.SteadySince.IsZero():
 		drill.SteadySince = step.Now
 	case !begun(drill): // what comes later may break it again

@@ -54,3 +54,42 @@ func TestASlowFaultIsWaitedFor(t *testing.T) {
 		})
 	}
 }
+
+// blink fails for a moment when it is injected, and breaks what it is to break only later, as a release does whose pods change
+// places first.
+type blink struct{ *sim.FaultHang }
+
+func (blink) BitesWithin() time.Duration { return 20 * time.Second }
+
+func (b blink) Inject(ctx context.Context, call chaos.Call) error {
+	if err := b.FaultHang.Inject(ctx, call); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	time.AfterFunc(time.Second, func() { _ = b.FaultHang.Undo(ctx, call) })
+	time.AfterFunc(8*time.Second, func() { _ = b.FaultHang.Inject(ctx, call) })
+	return nil
+}
+
+func (b blink) Bite(ctx context.Context, call chaos.Call) (chaos.Witness, error) {
+	if time.Since(call.Record.InjectedAt) < 12*time.Second {
+		return chaos.Witness{}, nil
+	}
+	return b.FaultHang.Bite(ctx, call)
+}
+
+// TestWhatFailsBeforeTheFaultBites and is well again is no recovery: the control arm waits for what the fault does.
+func TestWhatFailsBeforeTheFaultBites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := laboratory(t, 1, jenner.Experiment{Name: "blink", Service: "fleet", Timeout: seconds(30), Control: true,
+			Faults: []jenner.FaultSpec{{Fault: "hang", Target: "fleet/replica-00"}}})
+		defer func() { m.program.shut() }()
+		m.program.lab.Injector.Build = func(string, string, jenner.Params) (string, chaos.Fault, error) {
+			return "sim.hang", blink{&sim.FaultHang{}}, nil
+		}
+		drill := m.drilled("blink", 3*time.Minute)
+		if drill.Control == nil || !drill.Control.StayedBroken || drill.Control.RecoveredAlone {
+			t.Errorf("the control arm is %+v, and the verdict is %s: %v", drill.Control, drill.Result.Verdict, drill.Result.Reasons)
+		}
+	})
+}

@@ -31,15 +31,19 @@ func main() {
 	list := flag.Bool("list", false, "say which scenarios there are and what they need, and run none")
 	keep := flag.Bool("keep", false, "do not remove the folder of a scenario that did not come out as expected")
 	kube := flag.Bool("kube", false, "the scenarios in the cluster that KUBECONFIG names, instead of those on this machine")
+	rounds := flag.Int("rounds", 0, "how many rounds each scenario has; as many as it says itself where not said")
 	versus := flag.Int("compare", 0, "run no scenario, but compare in that cluster, in so many rounds, how fast Kubernetes alone and Jenner heal")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "go run ./scenarios [--kube] [--list] [--keep] [NAME...]\n\n"+
+		fmt.Fprint(flag.CommandLine.Output(), "go run ./scenarios [--kube] [--list] [--keep] [--rounds N] [NAME...]\n\n"+
 			"Runs the scenarios of these names, or all; S2 means all whose name begins with it. Exit code 0 only where every one\n"+
 			"came out PROVEN in every round.\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	chosen, err := choose(flag.Args(), *kube)
+	for i := range chosen {
+		chosen[i].inRounds(*rounds)
+	}
 	if err == nil {
 		err = missing(chosen, *list)
 	}

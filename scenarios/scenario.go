@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +46,18 @@ type need struct {
 }
 
 func (s scenario) title() string { return s.id + " " + s.name }
+
+// inRounds changes how many rounds there are, unless that is 0.
+func (s *scenario) inRounds(rounds int) {
+	switch {
+	case rounds == 0:
+	case s.worlds > 1:
+		s.worlds, s.rounds = rounds, rounds
+	default:
+		s.rounds = rounds
+		s.drill = append(s.drill, "--repeat", strconv.Itoa(rounds))
+	}
+}
 
 // want is the verdict that every round must come out as.
 func (s scenario) want() string { return cmp.Or(s.verdict, "PROVEN") }

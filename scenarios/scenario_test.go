@@ -30,6 +30,19 @@ func TestTheLineOfAScenario(t *testing.T) {
 	}
 }
 
+func TestRounds(t *testing.T) {
+	for _, c := range []struct {
+		rounds, worlds, wantRounds, wantWorlds int
+		drill                                  string
+	}{{0, 0, 3, 0, ""}, {0, 3, 3, 3, ""}, {1, 0, 1, 0, "--repeat 1"}, {1, 3, 1, 1, ""}, {5, 1, 5, 1, "--repeat 5"}} {
+		s := scenario{rounds: 3, worlds: c.worlds}
+		s.inRounds(c.rounds)
+		if drill := strings.Join(s.drill, " "); s.rounds != c.wantRounds || s.worlds != c.wantWorlds || drill != c.drill {
+			t.Errorf("%d rounds of a scenario in %d worlds: %d rounds, %d worlds, %q", c.rounds, c.worlds, s.rounds, s.worlds, drill)
+		}
+	}
+}
+
 func TestScenariosAreFoundByName(t *testing.T) {
 	for names, want := range map[string]string{"S20": "S20 poison", "s2 leak": "S2 leak", "S18": "S18 blind, S18 topology", "S99": ""} {
 		chosen, err := choose([]string{names}, false)

@@ -46,6 +46,9 @@ Exit code 0 only where every experiment came out PROVEN, or as its expect_verdic
 			if err := drillForms.check(d.reports); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("repeat") && d.repeat < 1 {
+				return usage("--repeat is %d; write 1 or more", d.repeat)
+			}
 			show := newDrillView(cmd.ErrOrStderr())
 			defer show.close()
 			return d.run(cmd.Context(), set, args, cmd.OutOrStdout(), show)
@@ -55,6 +58,7 @@ Exit code 0 only where every experiment came out PROVEN, or as its expect_verdic
 	cmd.Flags().BoolVar(&d.approve, "approve", false, "agree beforehand, in your name, to the runbooks that the experiments expect")
 	cmd.Flags().BoolVar(&d.asJSON, "json", false, "print one JSON object instead of the table")
 	cmd.Flags().DurationVar(&d.baseline, "baseline", 10*time.Second, "how long the steady state is learned before the first drill")
+	cmd.Flags().IntVar(&d.repeat, "repeat", 0, "how many rounds each experiment has, to try it out: only as many as it says itself count as its proof")
 	cmd.Flags().StringArrayVar(&d.reports, "report", nil, "write a report to this file; .html, .xml (JUnit) or .json. May be given several times")
 	_ = cmd.MarkFlagFilename("report", "html", "xml", "json") // fails only where there is no such flag
 	return cmd
@@ -65,6 +69,7 @@ type drilling struct {
 	configs, reports []string
 	asJSON, approve  bool
 	baseline         time.Duration
+	repeat           int
 }
 
 func (d *drilling) run(ctx context.Context, set *settings, files []string, out io.Writer, show *drillView) error {
@@ -79,6 +84,11 @@ func (d *drilling) run(ctx context.Context, set *settings, files []string, out i
 	experiments := wanted.Documents.Experiments
 	if len(experiments) == 0 {
 		return usage("there is no experiment in %v", files)
+	}
+	if d.repeat > 0 {
+		for i := range experiments {
+			experiments[i].Repeat = d.repeat
+		}
 	}
 	logger := set.loggerTo(show, slog.LevelError)
 	fallback, err := fallbacksTo(show, set.data)

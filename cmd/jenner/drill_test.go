@@ -18,7 +18,7 @@ import (
 	"github.com/jenner-heal/jenner/report"
 )
 
-// drillFile is an experiment on stock with two rounds.
+// drillFile is an experiment on stock.
 const drillFile = `
 kind: experiment
 name: stock-killed
@@ -31,8 +31,8 @@ control: true
 control_for: 500ms
 `
 
-// TestADrillWithReports: every form of report is written, the lines on the way are whole and none stands twice, and the
-// proof is what `jenner coverage` counts.
+// TestADrillWithReports: it has as many rounds as --repeat says or else the file, every form of report is written, the lines on the way are
+// whole and none stands twice, and the proof is what `jenner coverage` counts.
 func TestADrillWithReports(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	file := filepath.Join(w.files(), "drills.yaml")
@@ -41,7 +41,14 @@ func TestADrillWithReports(t *testing.T) {
 	}
 	w.startStock(t)
 	page, junit, whole := filepath.Join(w.dir, "r.html"), filepath.Join(w.dir, "r.xml"), filepath.Join(w.dir, "r.json")
-	out, code := w.ask(t, "drill", file, "--baseline", "1s", "--report", page, "--report", junit, "--report", whole)
+	out, code := w.ask(t, "drill", file, "--repeat", "0")
+	says(t, out, code, 2, "--repeat is 0; write 1 or more")
+	out, code = w.ask(t, "drill", file, "--repeat", "1", "--baseline", "1s")
+	says(t, out, code, 0, "stock-killed  PROVEN  ")
+	if strings.Count(out, "phase     prove-undone → ") != 1 {
+		t.Errorf("it has not one round:\n%s", out)
+	}
+	out, code = w.ask(t, "drill", file, "--baseline", "1s", "--report", page, "--report", junit, "--report", whole)
 	says(t, out, code, 0, "stock-killed  PROVEN", "stock-killed: PROVEN, 2 of 2 rounds PROVEN; recovered after", "control → inject (control took", "bite → observe")
 	seen := map[string]bool{}
 	for line := range strings.Lines(out) {

@@ -48,8 +48,8 @@ type RevertDrift struct {
 	Wait jenner.Duration `json:"wait,omitempty"`
 }
 
-// peoples are the field managers that stand for people, who drift.
-var peoples = []string{"kubectl*", "before-first-apply", fieldManager}
+// peoples are the field managers that stand for people, who drift, and for the faults that play people.
+var peoples = []string{"kubectl*", "before-first-apply", faultManager, fieldManager}
 
 func newRevertDrift() *RevertDrift {
 	r := &RevertDrift{}

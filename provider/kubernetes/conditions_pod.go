@@ -199,7 +199,7 @@ func howItEnded(end *corev1.ContainerStateTerminated) string {
 	if end.Reason != "" {
 		text += " (" + end.Reason + ")"
 	}
-	if !end.StartedAt.IsZero() && !end.FinishedAt.IsZero() {
+	if end.StartedAt.Unix() > 0 && end.FinishedAt.Unix() > 0 { // one that could not be started has the beginning of 1970
 		text += " after " + jenner.Duration(end.FinishedAt.Sub(end.StartedAt.Time)).String()
 	}
 	return text + saying(end.Message)

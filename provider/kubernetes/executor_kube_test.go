@@ -197,11 +197,11 @@ func managerOf(live *unstructured.Unstructured, field string) string {
 // not make it slow for everybody.
 func TestAnEffectAsksLittle(t *testing.T) {
 	g := newGround(t)
-	target := g.serving("shop", 1)
 	for name, c := range map[string]struct {
 		params string
 		most   int64
 	}{"restart": {"{}", 7}, "scale": {"{to: 2}", 9}, "set_image": {"{images: {app: 'jenner-test/app:v2'}}", 7}, "delete_pod": {"{and_ready: true}", 7}} {
+		target := g.serving(strings.ReplaceAll(name, "_", "-"), 1) // of its own: one that settles from the last effect is asked for again
 		before := g.asked.Load()
 		if _, err := (&logbook{}).executor().Do(t.Context(), g.deed(name, target, c.params).order(name)); err != nil {
 			t.Fatal(err)

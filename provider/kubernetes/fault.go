@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
@@ -64,25 +65,15 @@ func (a altered) String() string {
 // alter finds what the settings would change, by letting the API server try it. It refuses an object that is not there,
 // that another fault has changed in the same place, and settings that change nothing or that the server refuses.
 func (c *cluster) alter(ctx context.Context, call chaos.Call, at spot, settings ...delta) (altered, error) {
-	object, err := c.get(ctx, at)
+	var object, tried *unstructured.Unstructured
+	err := retry.RetryOnConflict(meanwhile, func() (err error) { // a controller writes the status of a workload all the time
+		object, tried, err = c.tryOut(ctx, call, at, settings)
+		return err
+	})
 	if err != nil {
-		return altered{}, told(err, "reading "+at.String())
-	}
-	at.UID = object.GetUID()
-	if err := unclaimed(object, settings); err != nil {
-		return altered{}, jenner.Permanent(fmt.Errorf("%s: %w", at, err), "undo that one first")
-	}
-	planned, err := withChanges(object, settings)
-	if err != nil {
-		return altered{}, jenner.Permanent(fmt.Errorf("%s: %w", at, err), "")
-	}
-	if err := marking(call.Record, at.UID, settings).put(planned); err != nil {
 		return altered{}, err
 	}
-	tried, err := c.write(ctx, at, object, planned, metav1.DryRunAll)
-	if err != nil {
-		return altered{}, told(err, "trying to change "+at.String())
-	}
+	at.UID = object.GetUID()
 	kept := altered{Spot: at}
 	for _, s := range settings {
 		was, err := valueAt(object.Object, s.Path)
@@ -102,6 +93,25 @@ func (c *cluster) alter(ctx context.Context, call chaos.Call, at spot, settings 
 	}
 	_, err = marking(call.Record, at.UID, kept.Changes).encode() // is it short enough?
 	return kept, err
+}
+
+// tryOut reads an object and lets the API server try the settings on it.
+func (c *cluster) tryOut(ctx context.Context, call chaos.Call, at spot, settings []delta) (object, tried *unstructured.Unstructured, err error) {
+	if object, err = c.get(ctx, at); err != nil {
+		return nil, nil, told(err, "reading "+at.String())
+	}
+	if err := unclaimed(object, settings); err != nil {
+		return nil, nil, jenner.Permanent(fmt.Errorf("%s: %w", at, err), "undo that one first")
+	}
+	planned, err := withChanges(object, settings)
+	if err != nil {
+		return nil, nil, jenner.Permanent(fmt.Errorf("%s: %w", at, err), "")
+	}
+	if err := marking(call.Record, object.GetUID(), settings).put(planned); err != nil {
+		return nil, nil, err
+	}
+	tried, err = c.write(ctx, at, object, planned, metav1.DryRunAll)
+	return object, tried, told(err, "trying to change "+at.String())
 }
 
 // unclaimed refuses an object in which another fault holds one of the fields.

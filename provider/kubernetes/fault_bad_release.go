@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -79,6 +80,9 @@ func variables(container []string, env map[string]string) (changes []delta, err 
 	}
 	return changes, nil
 }
+
+// BitesWithin is how long it may take until a pod of the release serves.
+func (*FaultBadRelease) BitesWithin() time.Duration { return 2 * time.Minute }
 
 // Bite sees whether a pod of the release serves.
 func (f *FaultBadRelease) Bite(ctx context.Context, call chaos.Call) (chaos.Witness, error) {

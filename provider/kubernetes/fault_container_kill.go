@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
@@ -25,7 +27,8 @@ func init() {
 // the same pod. A guest in the container's own process namespace does it, as root with CAP_SYS_PTRACE: the kernel lets nobody
 // in a namespace send SIGKILL to its first process, but kills it where who traces it ends. Namespaces that enforce the
 // baseline or the restricted pod security standard do not let such a container in; the API server says so before anything is
-// done. The container needs no shell.
+// done. The container needs no shell. The undo waits until as many pods serve as before; a pod that cannot, since its
+// container does not start again on what it left, is deleted, and its controller makes another.
 type FaultContainerKill struct {
 	struck
 	Victims
@@ -70,6 +73,9 @@ func (f *FaultContainerKill) Checkpoint(ctx context.Context, call chaos.Call) (r
 			kept.Victims, kept.Container, kept.Ran[v.Name] = append(kept.Victims, v), status.Name, status.ContainerID
 			if err := c.lodge(ctx, v, f.guestFor(call, status.Name), metav1.DryRunAll); err != nil {
 				return told(err, "trying to put a container into pod "+v.String())
+			}
+			if err := c.CoreV1().Pods(v.Namespace).Delete(ctx, v.Name, *deletion(v.UID, 0, metav1.DryRunAll)); err != nil {
+				return told(err, "trying to delete pod "+v.String()+", as the undo may have to")
 			}
 		}
 		raw = jenner.Raw(kept)
@@ -188,7 +194,56 @@ func (f *FaultContainerKill) Bite(ctx context.Context, call chaos.Call) (chaos.W
 	return witness, err
 }
 
-// Rights are to read pods and put a container into them, and to read who keeps them alive.
+// startsAgain is how long the undo lets a killed container start by itself.
+const startsAgain = 5 * time.Second
+
+// Undo waits until as many pods serve as before, and has those replaced that do not start again.
+func (f *FaultContainerKill) Undo(ctx context.Context, call chaos.Call) error {
+	kept, err := checkpointed[shot](call)
+	if err != nil {
+		return err
+	}
+	byItself, cancel := context.WithTimeout(ctx, startsAgain)
+	err = f.struck.Undo(byItself, call)
+	cancel()
+	if err == nil || byItself.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	err = onTarget(ctx, call.Record.Target, func(ctx context.Context, _ *Target, c *cluster) error {
+		for _, v := range kept.Victims {
+			if err := c.replaced(ctx, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return f.struck.Undo(ctx, call)
+}
+
+// replaced deletes a pod that does not serve.
+func (c *cluster) replaced(ctx context.Context, v victim) error {
+	pod, err := c.CoreV1().Pods(v.Namespace).Get(ctx, v.Name, metav1.GetOptions{})
+	if err == nil && (pod.UID != v.UID || podReady(pod)) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		err = c.CoreV1().Pods(v.Namespace).Delete(ctx, v.Name, *deletion(v.UID, 0))
+	}
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return told(err, "deleting pod "+v.String()+", which does not start again")
+}
+
+// Rights are to read pods, put a container into them and delete them, and to read who keeps them alive.
 func (*FaultContainerKill) Rights(_ jenner.Service, target jenner.Target) ([]jenner.Right, error) {
-	return struckRights(target, "update", "pods/ephemeralcontainers")
+	list, err := struckRights(target, "update", "pods/ephemeralcontainers")
+	if err != nil {
+		return nil, err
+	}
+	t, err := decode(target)
+	return append(list, t.podRight("delete", "pods")), err
 }

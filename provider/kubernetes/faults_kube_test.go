@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"testing"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -53,6 +54,31 @@ func TestFaultBadRelease(t *testing.T) {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.bad_release", w.deployment(t, "shop", 1), `{"image":"jenner-test/app:v2","env":{"FAIL_RATE":"0.3"}}`)
 	})
+}
+
+func TestFaultBounds(t *testing.T) {
+	passes(t, func(t *testing.T) faulttest.World {
+		w := newWorld(t)
+		w.deployment(t, "shop", 1)
+		return w.faultWorld(t, "kubernetes.bounds", w.scaler(t, "shop", 1, 1), `{"min":2,"max":3}`)
+	})
+}
+
+// scaler makes an autoscaler for a Deployment, which has no metrics, and waits until it has looked once.
+func (w *world) scaler(t *testing.T, of string, least, most int32) jenner.Target {
+	t.Helper()
+	scalers := w.AutoscalingV2().HorizontalPodAutoscalers(w.namespace)
+	_, err := scalers.Create(t.Context(), &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: of},
+		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: &least, MaxReplicas: most,
+			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: of}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(t, "the autoscaler has looked", func() bool {
+		now, err := scalers.Get(t.Context(), of, metav1.GetOptions{})
+		return err == nil && len(now.Status.Conditions) > 0
+	})
+	return w.target(kindHPA, of)
 }
 
 func TestFaultConfigDrift(t *testing.T) {

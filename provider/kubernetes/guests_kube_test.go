@@ -5,6 +5,10 @@ package kubernetes
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
 )
 
@@ -16,6 +20,25 @@ func TestFaultContainerKill(t *testing.T) {
 		w := newWorld(t)
 		return w.faultWorld(t, "kubernetes.container_kill", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`"}`)
 	})
+}
+
+// TestAContainerThatDoesNotStartAgain on what it left: the undo does not wait for it for ever, but has its pod replaced.
+func TestAContainerThatDoesNotStartAgain(t *testing.T) {
+	w := newWorld(t)
+	target := w.deployment(t, "shop", 1, func(d *appsv1.Deployment) {
+		pod := &d.Spec.Template.Spec
+		pod.Volumes = []corev1.Volume{{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "state", MountPath: "/state"}}
+		pod.Containers[0].Env = []corev1.EnvVar{{Name: "LOCK", Value: "/state/lock"}}
+	})
+	record := w.left(t, "kubernetes.container_kill", target, `{"image":"`+guestImage+`"}`)
+	_, make := made(t, record.Fault, target.Kind, `{"image":"`+guestImage+`"}`)
+	ctx, cancel := cleaning(t)
+	defer cancel()
+	if err := make().Undo(ctx, chaos.Call{Record: record}); err != nil {
+		t.Fatal(err)
+	}
+	w.serves(t, target)
 }
 
 func TestFaultCPU(t *testing.T) {

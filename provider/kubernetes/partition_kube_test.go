@@ -91,9 +91,7 @@ func TestTheWitnessAsksThroughTheServer(t *testing.T) {
 		}
 		return why
 	}
-	if why := said(8080); why != "" {
-		t.Errorf("the pod's port: %s", why)
-	}
+	w.eventually(t, "the API server reaches the pod", func() bool { return said(8080) == "" })
 	if why := said(9); !strings.Contains(why, "connection refused") {
 		t.Errorf("a port that nobody serves: %q", why)
 	}

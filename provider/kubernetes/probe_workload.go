@@ -18,14 +18,17 @@ func init() {
 		func() telemetry.Probe { return &ProbeWorkload{} })
 }
 
-// ProbeWorkload asks whether enough pods of a Deployment, a StatefulSet, a DaemonSet or a selector are ready, and, with
-// stable_for, whether none of them was restarted and enough of them have been ready for that long.
+// ProbeWorkload asks whether enough pods of a Deployment, a StatefulSet, a DaemonSet or a selector are ready, with at_most,
+// whether there are not too many of them, and, with stable_for, whether none of them was restarted and enough of them have
+// been ready for that long.
 type ProbeWorkload struct {
 	// Target is the name of the service's target; the only one of these kinds where not said.
 	Target string `json:"target,omitempty"`
 	// MinReady is how many pods must be ready, as a count or a share of those that are wanted; all of them where not said.
 	// A share rounds down, but never below one.
 	MinReady *jenner.Limit `json:"min_ready,omitempty"`
+	// AtMost is how many pods there may be, ready or not, before they cost more than was agreed; any number where not said.
+	AtMost int `json:"at_most,omitempty"`
 	// StableFor is for how long that must have been so without a restart; zero: since a moment is enough.
 	StableFor jenner.Duration `json:"stable_for,omitempty"`
 
@@ -36,6 +39,9 @@ type ProbeWorkload struct {
 func (p *ProbeWorkload) Validate() error {
 	if m := p.MinReady; m != nil && (m.Share != nil && m.Count != nil || m.Count != nil && *m.Count == 0) {
 		return errors.New("min_ready is no minimum; write a count such as 2, or a share such as 80%")
+	}
+	if p.AtMost < 0 {
+		return fmt.Errorf("at_most is %d; write a number of pods", p.AtMost)
 	}
 	return nil
 }
@@ -88,6 +94,8 @@ func (p *ProbeWorkload) judge(target jenner.TargetRef, pods []*corev1.Pod, wants
 			text += ": " + troubles
 		}
 		return errors.New(text)
+	case p.AtMost > 0 && len(pods) > p.AtMost:
+		return fmt.Errorf("%s has %d pods, and %d are the most that there may be", target, len(pods), p.AtMost)
 	case len(restarted) > 0:
 		return fmt.Errorf("%s is not stable: %s", target, strings.Join(restarted, "; "))
 	case since < need:

@@ -49,6 +49,8 @@ func TestProbeWorkloadJudges(t *testing.T) {
 		"one is broken":       {&ProbeWorkload{}, []*corev1.Pod{old, broken}, 2, "1 pods of deployment/web are ready, of 2 at least 2 must be: broken: CrashLoopBackOff"},
 		"one is not there":    {&ProbeWorkload{}, []*corev1.Pod{old}, 2, "1 pods of deployment/web are ready, of 2 at least 2 must be"},
 		"one is enough":       {&ProbeWorkload{MinReady: count(1)}, []*corev1.Pod{old, broken}, 2, ""},
+		"as many as agreed":   {&ProbeWorkload{AtMost: 2}, []*corev1.Pod{old, young}, 2, ""},
+		"more than agreed":    {&ProbeWorkload{AtMost: 1}, []*corev1.Pod{old, young}, 2, "deployment/web has 2 pods, and 1 are the most that there may be"},
 		"half is enough":      {&ProbeWorkload{MinReady: share(0.5)}, []*corev1.Pod{old, broken}, 2, ""},
 		"more than half":      {&ProbeWorkload{MinReady: share(0.7)}, []*corev1.Pod{old, broken, broken}, 3, "1 pods of deployment/web are ready, of 3 at least 2 must be"},
 		"not for long enough": {&ProbeWorkload{StableFor: jenner.Duration(time.Minute)}, []*corev1.Pod{old, young}, 2, "not stable: 1 pods have been ready for 1m, at least 2 must have been"},

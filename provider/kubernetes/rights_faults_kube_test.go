@@ -50,6 +50,10 @@ var harms = []harm{
 	{"crash_loop", `{"at_once":true,"env":{"CRASH_AFTER":"0s"}}`, shopOf(1), false, false},
 	{"bad_release", `{"image":"jenner-test/app:v2"}`, shopOf(1), false, false},
 	{"config_drift", `{"key":"other","value":"2"}`, func(t *testing.T, w *world) jenner.Target { return w.config(t) }, false, false},
+	{"bounds", `{"min":2,"max":3}`, func(t *testing.T, w *world) jenner.Target {
+		w.deployment(t, "shop", 1)
+		return w.scaler(t, "shop", 1, 1)
+	}, false, false},
 	{"container_kill", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
 	{"cpu", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
 	{"memory", `{"image":"` + guestImage + `","size":"32Mi"}`, shopOf(1), false, false},

@@ -37,6 +37,7 @@ var spotResources = map[string]schema.GroupVersionResource{
 	kindConfigMap:   {Version: "v1", Resource: "configmaps"},
 	kindNode:        {Version: "v1", Resource: "nodes"},
 	kindPod:         {Version: "v1", Resource: "pods"},
+	kindHPA:         {Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"},
 	kindPolicy:      {Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"},
 }
 

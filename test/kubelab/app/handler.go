@@ -125,11 +125,16 @@ func leak(mbPerS float64) {
 	const parts = 10 // a second
 	var kept [][]byte
 	for range time.Tick(time.Second / parts) {
-		block := make([]byte, int(mbPerS*(1<<20)/parts))
-		for i := 0; i < len(block); i += 4096 {
-			block[i] = 1
-		}
-		kept = append(kept, block)
+		kept = append(kept, taken(mbPerS/parts))
 	}
 	_ = kept
+}
+
+// taken is so much memory, of which each page has been written to.
+func taken(mb float64) []byte {
+	block := make([]byte, int(mb*(1<<20)))
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	return block
 }

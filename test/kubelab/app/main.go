@@ -55,6 +55,7 @@ type app struct {
 	ending   atomic.Bool
 	missing  atomic.Pointer[string] // what it needs and does not reach
 	since    time.Time
+	filled   []byte // what it keeps of memory
 }
 
 func serve(ctx context.Context, args []string) int {
@@ -109,6 +110,9 @@ func (a *app) start(ctx context.Context, ends chan<- int) (int, bool) {
 	}
 	if after := a.settings.HangAfter; after != nil {
 		time.AfterFunc(*after, a.hang)
+	}
+	if a.settings.FillMB > 0 {
+		a.filled = taken(float64(a.settings.FillMB))
 	}
 	if a.settings.LeakMBPerS > 0 {
 		go leak(a.settings.LeakMBPerS)

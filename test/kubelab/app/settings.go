@@ -21,6 +21,7 @@ type settings struct {
 	HangAfter     *time.Duration // HANG_AFTER the start no request is answered any more
 	ReadyAfter    time.Duration  // READY_AFTER the start; not ready before
 	NeverReady    bool           // NEVER_READY
+	FillMB        int            // FILL_MB: memory that is taken at the start, and kept
 	LeakMBPerS    float64        // LEAK_MB_PER_S: memory that is taken and never given back
 	Config        string         // CONFIG, /etc/app/config.yaml: read every second where it is there
 	CrashIfConfig bool           // CRASH_IF_CONFIG is invalid: it ends with exit code 4
@@ -58,6 +59,7 @@ func readSettings(args []string, env func(string) string) (settings, error) {
 	define("hang-after", "", "time until it hangs", optional(&s.HangAfter))
 	define("ready-after", "", "time until it is ready", duration(&s.ReadyAfter))
 	define("never-ready", "", "1: it is never ready", truth(&s.NeverReady))
+	define("fill-mb", "", "memory taken at the start", func(text string) (err error) { s.FillMB, err = strconv.Atoi(text); return err })
 	define("leak-mb-per-s", "", "memory taken each second", number(&s.LeakMBPerS))
 	define("config", "/etc/app/config.yaml", "configuration file", into(&s.Config))
 	define("crash-if-config", "", "1: it ends where the configuration is invalid", truth(&s.CrashIfConfig))

@@ -156,6 +156,7 @@ func controllerManager(plan Plan) []string {
 		"--cluster-signing-cert-file=" + config + "ca.crt", "--cluster-signing-key-file=" + config + "ca.key",
 		"--cluster-cidr=" + plan.Pods().String(), "--allocate-node-cidrs=false", "--service-cluster-ip-range=" + plan.Services().String(),
 		fmt.Sprintf("--node-monitor-grace-period=%ds", NodeGrace), "--node-monitor-period=1s", "--profiling=false",
+		"--horizontal-pod-autoscaler-sync-period=2s", // 15 s, where it is not said
 		"--flex-volume-plugin-dir=/var/lib/kubelet/plugins-exec",
 		"--kube-api-qps=200", "--kube-api-burst=400"} // each controller's first token would be waited for otherwise
 }

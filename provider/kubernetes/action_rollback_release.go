@@ -39,7 +39,8 @@ type RollbackRelease struct {
 	// Wait is how long all workloads of the release may take to settle; where not said, nobody waits for them.
 	Wait jenner.Duration `json:"wait,omitempty"`
 	// Resources are those that the chart has objects of, as RESOURCE.GROUP, for `jenner rbac`; where not said,
-	// deployments.apps, statefulsets.apps, daemonsets.apps, services, configmaps, secrets and serviceaccounts.
+	// deployments.apps, statefulsets.apps, daemonsets.apps, services, configmaps, secrets and serviceaccounts. A chart whose
+	// hooks are Jobs needs jobs.batch, too.
 	Resources []string `json:"resources,omitempty"`
 }
 
@@ -359,19 +360,20 @@ func (r *RollbackRelease) Rights(_ jenner.Service, target jenner.Target) ([]jenn
 	if len(resources) == 0 {
 		resources = []string{"deployments.apps", "statefulsets.apps", "daemonsets.apps", "services", "configmaps", "secrets", "serviceaccounts"}
 	}
-	if !slices.Contains(resources, "secrets") {
-		resources = append(resources, "secrets")
+	list := []jenner.Right{t.right("list", "", "pods")}
+	for _, verb := range []string{"get", "list", "create", "update"} { // the revisions themselves
+		list = append(list, t.right(verb, "", secrets.Resource))
 	}
-	var list []jenner.Right
 	for _, one := range resources {
 		resource, group, _ := strings.Cut(one, ".")
-		verbs := []string{"get", "list", "create", "patch", "delete"}
-		if one == "secrets" {
-			verbs = append(verbs, "update")
+		verbs := []string{"get", "create", "patch", "delete"}
+		if one == "jobs.batch" && !r.SkipHooks { // hooks are made anew, and their end is waited for
+			verbs = append(verbs, "list", "watch")
 		}
 		for _, verb := range verbs {
 			list = append(list, t.right(verb, group, resource))
 		}
 	}
-	return append(list, t.right("list", "", "pods")), nil
+	slices.SortFunc(list, jenner.Right.Compare)
+	return slices.Compact(list), nil
 }

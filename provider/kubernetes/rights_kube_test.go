@@ -24,6 +24,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
 // limited is a kubeconfig of a service account that has exactly these rights.
@@ -176,6 +177,9 @@ var rightfuls = []rightful{
 	{"run_hook", "{template: " + hookTemplate("job", "--takes", "100ms") + "}", func(g *ground) jenner.Target { return g.target(kindDeployment, "shop") }, false},
 	{"wait_for_rollout", "{}", func(g *ground) jenner.Target { return g.serving("shop", 1) }, false},
 	{"rollback_release", "{to_revision: 1, wait: 60s, resources: [deployments.apps]}", func(g *ground) jenner.Target { return g.installed("", "v1", "v2") }, false},
+	{"rollback_release", "{to_revision: 1, resources: [deployments.apps, jobs.batch]}", func(g *ground) jenner.Target {
+		return g.installed("job --takes 100ms", "v1", "v2")
+	}, false},
 	{"mark_verified", "{for: 1s}", func(g *ground) jenner.Target {
 		target := g.installed("", "v1")
 		g.until("it has served for a second", func() bool {
@@ -183,9 +187,15 @@ var rightfuls = []rightful{
 		})
 		return target
 	}, false},
-	{"pause_sync", "{}", func(g *ground) jenner.Target {
+	{"pause_sync", "{argo_namespace: SPARE}", func(g *ground) jenner.Target {
 		served(g.t, kustomizations, "Kustomization")
 		return g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
+	}, false},
+	{"resume_sync", "{argo_namespace: SPARE}", func(g *ground) jenner.Target {
+		served(g.t, kustomizations, "Kustomization")
+		target := g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
+		g.deed("pause_sync", target, "{}").must()
+		return target
 	}, false},
 	{"cordon", "{}", func(g *ground) jenner.Target { return g.node() }, true},
 	{"uncordon", "{}", func(g *ground) jenner.Target {
@@ -233,6 +243,15 @@ func (g *ground) by(target jenner.Target, rights []jenner.Right) jenner.Target {
 		})
 	}
 	return target
+}
+
+// TestEveryActionIsTriedWithItsRights, so that a new one is not forgotten.
+func TestEveryActionIsTriedWithItsRights(t *testing.T) {
+	for _, entry := range catalog.Merge(Provider).Actions() {
+		if !slices.ContainsFunc(rightfuls, func(one rightful) bool { return "kubernetes."+one.action == entry.Name }) {
+			t.Errorf("%s is not among the actions that are tried with exactly their rights", entry.Name)
+		}
+	}
 }
 
 func TestTheRightsAreEnough(t *testing.T) {

@@ -134,6 +134,9 @@ func TestALaterJennerUndoesWhatIsOver(t *testing.T) {
 			if len(swept) != 1 || swept[0].ID != record.ID || swept[0].Kept != "" || !strings.HasPrefix(swept[0].By, "d-lost on ") {
 				t.Errorf("it took back %+v", swept)
 			}
+			if target.Kind == kindNode { // the control plane takes its taint off a moment later
+				w.eventually(t, "the node is as it was", func() bool { return cmp.Equal(before, bare(w.object(t, at))) })
+			}
 			if diff := cmp.Diff(before, bare(w.object(t, at))); diff != "" {
 				t.Errorf("it is not as it was (-before +after):\n%s", diff)
 			}

@@ -118,12 +118,13 @@ func permitted(at spot, changes []delta) error {
 // undoable are the fields that faults change, by resource. A star at the end of a name stands for anything, as a whole
 // name for anything below.
 var undoable = map[string][][]string{
-	"deployments":  append([][]string{{"spec", "replicas"}, {"spec", "strategy"}}, ofContainers...),
-	"statefulsets": append([][]string{{"spec", "replicas"}}, ofContainers...),
-	"daemonsets":   ofContainers,
-	"configmaps":   {{"data", "*"}},
-	"nodes":        {{"spec", "unschedulable"}},
-	"pods":         {{"metadata", "labels", cutLabel + "*"}},
+	"deployments":              append([][]string{{"spec", "replicas"}, {"spec", "strategy"}}, ofContainers...),
+	"statefulsets":             append([][]string{{"spec", "replicas"}}, ofContainers...),
+	"daemonsets":               ofContainers,
+	"configmaps":               {{"data", "*"}},
+	"nodes":                    {{"spec", "unschedulable"}},
+	"pods":                     {{"metadata", "labels", cutLabel + "*"}},
+	"horizontalpodautoscalers": {{"spec", "minReplicas"}, {"spec", "maxReplicas"}},
 }
 
 var ofContainers = [][]string{

@@ -32,7 +32,7 @@ var troubles = []trouble{
 	{"kill", func(ctx context.Context, w *world) error { return w.post(ctx, "/crash") }},
 	{"hang", func(ctx context.Context, w *world) error { return w.post(ctx, "/hang") }},
 	{"bad configuration", func(ctx context.Context, w *world) error {
-		_, err := w.kubectl(ctx, "", "patch", "configmap", "shop", "--type", "merge", "-p", `{"data":{"config.yaml":"value: ["}}`)
+		_, err := w.kubectl(ctx, "", "patch", "configmap", "shop", "--type", "merge", "-p", `{"data":{"config.yaml":"broken"}}`)
 		if err == nil { // the next pod reads it; one that runs is shown it within a minute
 			_, err = w.kubectl(ctx, "", "delete", "pod", "--selector", "app=shop", "--wait=false")
 		}

@@ -2,6 +2,8 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
 func someMark() mark {
@@ -111,4 +114,20 @@ func FuzzMark(f *testing.F) {
 			t.Errorf("%q came back as %q: %v", text, again, err)
 		}
 	})
+}
+
+// TestWhatFaultsChangeCanBeFoundAndTakenBack: each kind of object that faults change in place is looked at by a later Jenner,
+// and has fields that an undo may write.
+func TestWhatFaultsChangeCanBeFoundAndTakenBack(t *testing.T) {
+	for _, entry := range catalog.Merge(Provider).Faults() {
+		if _, changes := reflect.TypeOf(entry.New()).Elem().FieldByName("edited"); !changes {
+			continue
+		}
+		for _, kind := range entry.Kinds {
+			resource := spotResources[kind]
+			if !slices.Contains(markedKinds, kind) || resource.Resource == "" || len(undoable[resource.Resource]) == 0 {
+				t.Errorf("%s changes a %s, which nobody would find and take back", entry.Name, kind)
+			}
+		}
+	}
 }

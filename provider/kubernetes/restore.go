@@ -123,8 +123,8 @@ var undoable = map[string][][]string{
 	"daemonsets":               ofContainers,
 	"configmaps":               {{"data", "*"}},
 	"nodes":                    {{"spec", "unschedulable"}},
-	"horizontalpodautoscalers": {{"spec", "minReplicas"}, {"spec", "maxReplicas"}},
 	"pods":                     {{"metadata", "labels", cutLabel + "*"}},
+	"horizontalpodautoscalers": {{"spec", "minReplicas"}, {"spec", "maxReplicas"}},
 }
 
 var ofContainers = [][]string{

@@ -66,10 +66,13 @@ func (c *cluster) sweep(ctx context.Context, namespaces []string, now time.Time)
 	return swept, err
 }
 
+// markedKinds are the kinds of objects that may bear marks, beside those of Chaos Mesh.
+var markedKinds = []string{kindPolicy, kindConfigMap, kindDeployment, kindStatefulSet, kindDaemonSet, kindHPA, kindPod, kindNode}
+
 // marked are the resources whose objects may bear marks.
 func (c *cluster) marked() ([]schema.GroupVersionResource, error) {
 	var all []schema.GroupVersionResource
-	for _, kind := range []string{kindPolicy, kindConfigMap, kindDeployment, kindStatefulSet, kindDaemonSet, kindPod, kindNode, kindHPA} {
+	for _, kind := range markedKinds {
 		all = append(all, spotResources[kind])
 	}
 	list, err := c.Discovery().ServerResourcesForGroupVersion(meshGroup + "/" + meshVersion)

@@ -108,6 +108,7 @@ func TestALaterJennerUndoesWhatIsOver(t *testing.T) {
 		"kubernetes.bad_image":     `{"at_once":true}`,
 		"kubernetes.crash_loop":    `{"env":{"CRASH_AFTER":"0s","OTHER":"1"}}`,
 		"kubernetes.config_drift":  `{"key":"config.yaml","value":"value: <other>\n"}`,
+		"kubernetes.bounds":        `{"min":2,"max":3}`,
 		"kubernetes.cordon":        `{}`,
 	} {
 		t.Run(fault, func(t *testing.T) {
@@ -116,6 +117,9 @@ func TestALaterJennerUndoesWhatIsOver(t *testing.T) {
 			switch fault {
 			case "kubernetes.config_drift":
 				target = w.config(t)
+			case "kubernetes.bounds":
+				w.deployment(t, "shop", 1)
+				target = w.scaler(t, "shop", 1, 1)
 			case "kubernetes.cordon":
 				target = jenner.Target{Kind: kindNode, Name: secondNode}
 			default:

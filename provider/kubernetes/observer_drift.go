@@ -41,7 +41,12 @@ func (*ObserverDrift) Observe(ctx context.Context, services []jenner.Service, si
 	var written []jenner.Service
 	for _, service := range services {
 		service.Targets = slices.DeleteFunc(slices.Clone(service.Targets), func(t jenner.Target) bool { return t.Params["desired"] == nil })
-		written = append(written, service)
+		if len(service.Targets) > 0 {
+			written = append(written, service)
+		}
+	}
+	if len(written) == 0 {
+		return observeNothing(ctx, sink)
 	}
 	// Each target has a realm of its own, for each has its own manifest.
 	var realms []*realm

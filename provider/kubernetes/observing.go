@@ -120,6 +120,22 @@ func observeRealms(ctx context.Context, realms []*realm, sink telemetry.Sink, lo
 	return first
 }
 
+// observeNothing is for an observer that has nothing to look at: nothing holds, and that is known. An observer that says
+// nothing at all would be taken for one that does not reach its system.
+func observeNothing(ctx context.Context, sink telemetry.Sink) error {
+	sink.Synced()
+	ticker := time.NewTicker(seenEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			sink.Seen()
+		}
+	}
+}
+
 // view tells what holds of the objects of one realm. Its watches name the keys of what must be looked at; look judges one
 // key. All of it happens in one goroutine, but for the watches, which only name keys.
 type view struct {

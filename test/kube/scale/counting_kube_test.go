@@ -47,7 +47,13 @@ func (w *world) counting(b *testing.B) *counter {
 	}
 	c := &counter{asked: tally{}, kubeconfig: filepath.Join(b.TempDir(), "kubeconfig")}
 	passing := &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, ErrorLog: log.New(b.Output(), "", 0),
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		ErrorHandler: func(answer http.ResponseWriter, request *http.Request, err error) {
+			if request.Context().Err() == nil { // who asked waits for the answer
+				b.Logf("%s was not passed on: %v", asked(request), err)
+			}
+			answer.WriteHeader(http.StatusBadGateway)
+		}}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		c.count(request)
 		passing.ServeHTTP(answer, request)

@@ -79,7 +79,7 @@ func (w *world) nodes(b *testing.B, count int) {
 	b.Helper()
 	for i := range count {
 		node := &corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("scale-%d", i), Labels: map[string]string{mark: marked, "type": "kwok",
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", w.name, i), Labels: map[string]string{mark: marked, "type": "kwok",
 				corev1.LabelTopologyZone: fmt.Sprintf("scale-zone-%d", i)}, Annotations: map[string]string{"kwok.x-k8s.io/node": "fake"}},
 			Spec: corev1.NodeSpec{Taints: []corev1.Taint{{Key: mark, Value: marked, Effect: corev1.TaintEffectNoSchedule}}},
 		}

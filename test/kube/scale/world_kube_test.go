@@ -33,6 +33,7 @@ const patience = 5 * time.Minute
 
 // world is the cluster with what the benchmark has put into it.
 type world struct {
+	name      string // in front of those of its namespaces and nodes: another run's leases are not waited for
 	config    *rest.Config
 	client    kubernetes.Interface
 	kwok      *lab.Process
@@ -43,7 +44,7 @@ type world struct {
 // workload is one Deployment, and the service that is watched by it.
 type workload struct{ namespace, name string }
 
-// newWorld reaches the cluster. What an earlier benchmark has left is removed, and what this one makes, when it ends.
+// newWorld reaches the cluster.
 func newWorld(b *testing.B) *world {
 	b.Helper()
 	path := os.Getenv("KUBECONFIG")
@@ -59,10 +60,11 @@ func newWorld(b *testing.B) *world {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &world{config: config, client: client}
+	return &world{name: fmt.Sprintf("scale-%d", os.Getpid()), config: config, client: client}
 }
 
-// empty removes all that a benchmark has made, the nodes last: kwok lets pods go as long as their node is there.
+// empty removes all that a benchmark has made, this one or one that was killed, the nodes last: kwok lets pods go as long as
+// their node is there.
 func (w *world) empty(b *testing.B) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -88,7 +90,6 @@ func (w *world) empty(b *testing.B) {
 	w.complain(b, err)
 	for _, node := range nodes.Items {
 		w.complain(b, w.client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}))
-		// Another kwok would wait for the end of the lease.
 		if err := w.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(ctx, node.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
 			w.complain(b, err)
 		}
@@ -133,7 +134,7 @@ func (w *world) fill(b *testing.B, namespaces, workloads int, pods int32) {
 	b.Helper()
 	w.perEach = pods
 	for i := range namespaces {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("scale-%d", i), Labels: map[string]string{mark: marked}}}
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", w.name, i), Labels: map[string]string{mark: marked}}}
 		if _, err := w.client.CoreV1().Namespaces().Create(b.Context(), namespace, metav1.CreateOptions{}); err != nil {
 			b.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func (w *world) fill(b *testing.B, namespaces, workloads int, pods int32) {
 	making, ctx := errgroup.WithContext(b.Context())
 	making.SetLimit(8)
 	for i := range workloads {
-		one := workload{fmt.Sprintf("scale-%d", i%namespaces), fmt.Sprintf("app-%d", i)}
+		one := workload{fmt.Sprintf("%s-%d", w.name, i%namespaces), fmt.Sprintf("app-%d", i)}
 		w.workloads = append(w.workloads, one)
 		making.Go(func() error {
 			_, err := w.client.AppsV1().Deployments(one.namespace).Create(ctx, deployment(one.name, pods), metav1.CreateOptions{})
@@ -187,6 +188,11 @@ func (w *world) byNamespace() map[string][]workload {
 // ones.
 func deployment(name string, pods int32) *appsv1.Deployment {
 	label, grace := map[string]string{"app": name, mark: marked}, int64(0)
+	tolerations := []corev1.Toleration{{Key: mark, Operator: corev1.TolerationOpExists}}
+	for _, away := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
+		// Where the API server is busy kwok's word that a node lives comes late; its pods are not to be made anew for that.
+		tolerations = append(tolerations, corev1.Toleration{Key: away, Operator: corev1.TolerationOpExists})
+	}
 	probe := &corev1.Probe{PeriodSeconds: 5, ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/app", "ready"}}}}
 	container := corev1.Container{Name: "app", Image: "registry.example/shop/" + name + ":v1", ReadinessProbe: probe, LivenessProbe: probe,
 		Ports:        []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
@@ -197,7 +203,7 @@ func deployment(name string, pods int32) *appsv1.Deployment {
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: label}, Spec: appsv1.DeploymentSpec{Replicas: &pods,
 		Selector: &metav1.LabelSelector{MatchLabels: label},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: label}, Spec: corev1.PodSpec{
-			NodeSelector: map[string]string{mark: marked}, Tolerations: []corev1.Toleration{{Key: mark, Operator: corev1.TolerationOpExists}},
+			NodeSelector: map[string]string{mark: marked}, Tolerations: tolerations,
 			TerminationGracePeriodSeconds: &grace, Containers: []corev1.Container{container},
 			Volumes: []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}}}}}
 }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -90,9 +89,6 @@ func (w *world) empty(b *testing.B) {
 	w.complain(b, err)
 	for _, node := range nodes.Items {
 		w.complain(b, w.client.CoreV1().Nodes().Delete(ctx, node.Name, metav1.DeleteOptions{}))
-		if err := w.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(ctx, node.Name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
-			w.complain(b, err)
-		}
 	}
 }
 

@@ -71,7 +71,8 @@ func (w *world) kubelets(b *testing.B) {
 		}
 		argv = append(argv, "--config", path)
 	}
-	process, err := lab.Start(lab.Options{Dir: dir}, argv...)
+	argv = append(argv, "--config", "pod-ready-again.yaml")
+	process, err := lab.Start(lab.Options{}, argv...)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,10 +11,10 @@ import (
 // for half as many collections then cost a few megabytes; where thousands of pods are watched the same share would cost
 // hundreds.
 const (
-	mostGarbage   = 48 << 20 // bytes
+	mostGarbage   = 24 << 20 // bytes
 	mostPercent   = 200      // of what is in use
-	leastPercent  = 50       // less would keep a core busy
-	weighingEvery = time.Second
+	leastPercent  = 25       // less would keep a core busy
+	weighingEvery = 250 * time.Millisecond
 )
 
 // collectAt is the percentage for debug.SetGCPercent where so many bytes are in use.

@@ -28,7 +28,7 @@ const mark, marked = "jenner.dev/benchmark", "scale"
 var ours = metav1.ListOptions{LabelSelector: mark + "=" + marked}
 
 // patience is how long one phase of the benchmark may take.
-const patience = 5 * time.Minute
+const patience = 8 * time.Minute
 
 // world is the cluster with what the benchmark has put into it.
 type world struct {

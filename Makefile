@@ -8,10 +8,11 @@ FUZZTIME ?= 10s
 SEEDS ?= 1-2600
 INCIDENTS ?= 40
 SOAK ?= 1h
+WORKLOADS ?= 500
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The packages that have benchmarks, and the fuzz tests as PACKAGE:NAME, as the tests say.
-BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -rn1 dirname | sort -u)
+BENCH_PACKAGES = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r grep -L '^//go:build kube' | xargs -rn1 dirname | sort -u)
 FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed -E 's|/[^/]*:func |:|' | sort -u)
 
 # The packages whose tests need Kubernetes have them in files with the build tag kube. They are run one after the other: they
@@ -19,14 +20,15 @@ FUZZ_TESTS = $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . |
 KUBE_FILES = $(shell grep -rlE --include='*_test.go' '^//go:build .*\bkube\b' .)
 KUBE_PACKAGES = $(sort $(dir $(KUBE_FILES)))
 KUBE_TESTS = $(shell grep -hoE '^func Test[A-Za-z0-9_]+' $(KUBE_FILES) | sed 's/^func //' | paste -sd '|')
+BENCH_KUBE = $(GO) test -tags kube -run '^$$' -bench . -benchtime 1x -timeout 20m -v ./test/kube/scale -scale.workloads $(WORKLOADS)
 E2E_KUBE = $(GO) test -race -tags kube -timeout 40m -p 1 -parallel 4 -run '^($(KUBE_TESTS))$$' $(KUBE_PACKAGES)
 
 # Both compile everything without paths of this machine, and so share what is compiled already.
 build lint: export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench sim soak demo scenarios reference manifests fuzz kubelab test-kubelab e2e-kube scenarios-kube compare-kube bin/kubelab clean \
-	e2e-kube-there scenarios-kube-there compare-kube-there image-there
+.PHONY: help build test lint bench bench-kube sim soak demo scenarios reference manifests fuzz kubelab test-kubelab e2e-kube scenarios-kube compare-kube bin/kubelab clean \
+	e2e-kube-there scenarios-kube-there compare-kube-there bench-kube-there image-there
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,9 +48,10 @@ lint: ## check format, go vet and staticcheck (staticcheck.conf says which check
 	$(GO) vet -tags kube $(KUBE_PACKAGES)
 	$(STATICCHECK) -tags kube $(KUBE_PACKAGES)
 
-bench: ## run the benchmarks, some minutes; BENCHTIME=1s for a quick look
+bench: ## run the benchmarks, some minutes, and bench-kube; BENCHTIME=1s for a quick look
 	@echo "packages with benchmarks: $(BENCH_PACKAGES)"
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 20m -p 1 $(BENCH_PACKAGES)
+	@$(MAKE) --no-print-directory bench-kube
 
 sim: ## simulate SEEDS, 1-2600 where not said, with INCIDENTS each; a seed that fails can be played again
 	GOGC=400 $(GO) test ./loop -run '^TestSimulation$$' -timeout 60m -v -args -sim.seeds $(SEEDS) -sim.incidents $(INCIDENTS)
@@ -87,7 +90,8 @@ kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to r
 e2e-kube: bin/kubelab ## run the tests that need Kubernetes, in the cluster of KUBECONFIG or in one that is started for them
 scenarios-kube: bin/kubelab ## break and heal what runs in Kubernetes, in the cluster of KUBECONFIG or in one that is started for it
 compare-kube: bin/kubelab ## measure how fast Kubernetes alone and Jenner heal the same troubles, ROUNDS times each, 3 where not said
-e2e-kube scenarios-kube compare-kube:
+bench-kube: bin/kubelab ## measure Jenner over WORKLOADS Deployments of 10 pods, 500 where not said, on kwok's nodes
+e2e-kube scenarios-kube compare-kube bench-kube:
 	@if [ -n "$$KUBECONFIG" ]; then echo "in the cluster of $$KUBECONFIG"; $(MAKE) --no-print-directory $@-there; \
 		else bin/kubelab run -- $(MAKE) --no-print-directory $@-there; fi
 
@@ -99,6 +103,9 @@ scenarios-kube-there: image-there
 
 compare-kube-there: image-there
 	$(GO) run ./scenarios --compare $(or $(ROUNDS),3)
+
+bench-kube-there:
+	$(BENCH_KUBE)
 
 # Faults that put a container into a pod need an image of Jenner. Nodes of kubelab are given the one of this repository.
 image-there:

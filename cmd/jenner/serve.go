@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -44,8 +43,7 @@ wrong is left out and says why in its status, and the others stay in force. Of s
 			return atLeastOne("folder")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// The heap is small and lives long: half as many collections cost a few megabytes.
-			debug.SetGCPercent(200)
+			go keepLean(cmd.Context())
 			logger := set.logger(slog.LevelInfo)
 			fallback, err := fallbacks(set.data)
 			if err != nil {

@@ -76,6 +76,7 @@ var rules = []rule{
 	{[]string{"internal/lab"}, nil,
 		"it starts programs for tests and scenarios, and knows nothing of what they are started for"},
 	{[]string{"test/kube"}, nil, "it tests the cluster that other tests stand on, and Jenner in it as anybody has it: as an image and a program"},
+	{[]string{"test/kube/scale"}, []string{"internal/lab"}, "it measures Jenner from outside, as a program"},
 	{[]string{"test/kubelab", "test/kubelab/*"}, []string{"test/kubelab/*"},
 		"the lab is a module of its own, so that what a Kubernetes is built from stays out of Jenner's; it must not know who uses it"},
 	{[]string{"scenarios"}, []string{"internal/lab"},

@@ -62,13 +62,17 @@ func (d *DeletePod) Validate() error {
 	return nil
 }
 
-// choose gives the pods that are meant, and of how many.
+// choose gives the pods that are meant, and of how many, as they are at this moment.
 func (d *DeletePod) choose(ctx context.Context, call act.Call) (chosen []corev1.Pod, total int, err error) {
+	return d.chooseOf(ctx, call, (*cluster).pods)
+}
+
+func (d *DeletePod) chooseOf(ctx context.Context, call act.Call, read func(*cluster, context.Context, *Target) ([]corev1.Pod, error)) (chosen []corev1.Pod, total int, err error) {
 	t, c, err := reach(call.Target)
 	if err != nil {
 		return nil, 0, err
 	}
-	all, err := c.pods(ctx, t)
+	all, err := read(c, ctx, t)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -142,9 +146,10 @@ func (d *DeletePod) Check(ctx context.Context, call act.Call) error {
 	return d.judge(chosen, total, call.Target.Ref())
 }
 
-// Size is how many pods are ended, of those of the target.
+// Size is how many pods are ended, of those of the target. An incident that has to wait for its turn is sized again and again,
+// so what is watched is not asked for; the checkpoint asks.
 func (d *DeletePod) Size(ctx context.Context, call act.Call) (act.Size, error) {
-	chosen, total, err := d.choose(ctx, call)
+	chosen, total, err := d.chooseOf(ctx, call, (*cluster).podsSeen)
 	return act.Size{Unit: unitPods, Want: len(chosen), Total: total, Bounded: true}, err
 }
 

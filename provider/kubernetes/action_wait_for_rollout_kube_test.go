@@ -30,3 +30,33 @@ func TestAWaitEndsWhereARolloutIsStuck(t *testing.T) {
 	g.as("people", strings.Replace(deployment("paused", 1, podOf("paused", "v1")), "replicas: 1", "paused: true, replicas: 1", 1))
 	g.deed("wait_for_rollout", g.target(kindDeployment, "paused"), "{timeout: 80s}").refused("is stuck: it is paused")
 }
+
+// TestWaitingAsksOnlyWhenSomethingChanged: there may be many who wait at the same time, and none is to keep the API server busy.
+func TestWaitingAsksOnlyWhenSomethingChanged(t *testing.T) {
+	g := newGround(t)
+	target := g.serving("shop", 2)
+	on, err := g.tower()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods, workloads := on.hold(thePods, g.ns, ""), on.hold(theDeployments, g.ns, "")
+	defer pods.release()
+	defer workloads.release()
+	g.until("both are watched", func() bool { return on.peek(thePods, g.ns) != nil && on.peek(theDeployments, g.ns) != nil })
+	before := g.asked.Load()
+	g.deed("wait_for_rollout", target, "{timeout: 60s, stable_for: 6s}").must()
+	if asked := g.asked.Load() - before; asked > 6 { // it looks twelve times; others of this process ask whether the API server lives
+		t.Errorf("the API server was asked %d times while nothing changed", asked)
+	}
+	deed := g.deed("delete_pod", target, "{and_ready: true}")
+	before = g.asked.Load()
+	for range 20 {
+		size, err := deed.make().(act.Sizer).Size(t.Context(), deed.call)
+		if err != nil || size.Want != 1 || size.Total != 2 {
+			t.Fatalf("the size is %+v, %v", size, err)
+		}
+	}
+	if asked := g.asked.Load() - before; asked > 4 {
+		t.Errorf("the API server was asked %d times for the size", asked)
+	}
+}

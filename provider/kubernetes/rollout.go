@@ -176,8 +176,14 @@ func (c *cluster) awaitRollout(ctx context.Context, t *Target, patience, stable 
 	defer tick.Stop()
 	var since time.Time
 	var said string
+	var read rollout
 	for {
-		seen, err := c.rollout(ctx, t)
+		seen, err := read, error(nil)
+		if !c.unchanged(t, read.Meta.ResourceVersion) {
+			if seen, err = c.rollout(ctx, t); err == nil {
+				read = seen
+			}
+		}
 		switch {
 		case err != nil && ctx.Err() == nil && jenner.NextAfter(err) != jenner.TryAgain:
 			return r, err
@@ -204,6 +210,21 @@ func (c *cluster) awaitRollout(ctx context.Context, t *Target, patience, stable 
 		case <-tick.C:
 		}
 	}
+}
+
+// unchanged tells that a workload is as it was when this version of it was read. Only the watch knows, where one is on; what it
+// shows may lag behind, so that a change is read from the API server itself.
+func (c *cluster) unchanged(t *Target, version string) bool {
+	tower, err := c.tower()
+	if err != nil || version == "" {
+		return false
+	}
+	w := tower.peek(workloadsOf[t.ref.Kind], t.Namespace)
+	if w == nil {
+		return false
+	}
+	found, is := cached[metav1.Object](w, t.Namespace, t.Object)
+	return is && found.GetResourceVersion() == version
 }
 
 // becausePatience is how long the reason for a failure may take to find.

@@ -122,6 +122,31 @@ func (c *cluster) pods(ctx context.Context, t *Target) ([]corev1.Pod, error) {
 	return list.Items, nil
 }
 
+// podsSeen are the pods of a workload as they were watched last, where they are; other pods are asked for. It is for looking,
+// not for choosing what to change.
+func (c *cluster) podsSeen(ctx context.Context, t *Target) ([]corev1.Pod, error) {
+	tower, err := c.tower()
+	if err != nil {
+		return nil, err
+	}
+	kind := workloadsOf[t.ref.Kind]
+	if kind == nil {
+		return c.pods(ctx, t)
+	}
+	pods, workloads := tower.peek(thePods, t.Namespace), tower.peek(kind, t.Namespace)
+	if pods == nil || workloads == nil {
+		return c.pods(ctx, t)
+	}
+	if _, there := cached[any](workloads, t.Namespace, t.Object); !there {
+		return c.pods(ctx, t) // which says so
+	}
+	var list []corev1.Pod
+	for _, pod := range newSubject("", t).theirs(pods) {
+		list = append(list, *pod)
+	}
+	return list, nil
+}
+
 // podReady tells whether a pod serves.
 func podReady(pod *corev1.Pod) bool {
 	for _, condition := range pod.Status.Conditions {

@@ -262,6 +262,14 @@ func (in *Intake) handedBy(firing jenner.Alert) (incident string, has bool) {
 	return past.incident, known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt)
 }
 
+// Told tells whether a person has this very episode of an alert.
+func (in *Intake) Told(alert jenner.Alert) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	_, has := in.handedBy(alert)
+	return has
+}
+
 // Handed are the incidents that a person has and whose alerts fire on.
 func (in *Intake) Handed() []string {
 	in.mu.Lock()

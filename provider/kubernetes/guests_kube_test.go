@@ -19,19 +19,22 @@ func TestFaultContainerKill(t *testing.T) {
 	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
 		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.container_kill", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`"}`)
+		return w.faultWorld(t, "kubernetes.container_kill", w.deployment(t, "shop", 1, startsOnce), `{"image":"`+guestImage+`"}`)
 	})
+}
+
+// startsOnce lets a container that was killed not start again in the same pod, so that nothing heals before anybody has looked.
+func startsOnce(d *appsv1.Deployment) {
+	pod := &d.Spec.Template.Spec
+	pod.Volumes = []corev1.Volume{{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "state", MountPath: "/state"}}
+	pod.Containers[0].Env = []corev1.EnvVar{{Name: "LOCK", Value: "/state/lock"}}
 }
 
 // TestAContainerThatDoesNotStartAgain on what it left: the undo does not wait for it for ever, but has its pod replaced.
 func TestAContainerThatDoesNotStartAgain(t *testing.T) {
 	w := newWorld(t)
-	target := w.deployment(t, "shop", 1, func(d *appsv1.Deployment) {
-		pod := &d.Spec.Template.Spec
-		pod.Volumes = []corev1.Volume{{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
-		pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "state", MountPath: "/state"}}
-		pod.Containers[0].Env = []corev1.EnvVar{{Name: "LOCK", Value: "/state/lock"}}
-	})
+	target := w.deployment(t, "shop", 1, startsOnce)
 	record := w.left(t, "kubernetes.container_kill", target, `{"image":"`+guestImage+`"}`)
 	_, make := made(t, record.Fault, target.Kind, `{"image":"`+guestImage+`"}`)
 	ctx, cancel := cleaning(t)

@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -35,14 +36,18 @@ func TestNodesInTrouble(t *testing.T) {
 	})
 	is := func(ready, pressure corev1.ConditionStatus) {
 		t.Helper()
-		node, err := p.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+		err := retry.RetryOnConflict(meanwhile, func() error { // the control plane writes nodes, too
+			node, err := p.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			node.Status.Conditions = []corev1.NodeCondition{
+				{Type: corev1.NodeReady, Status: ready, Reason: "KubeletNotReady", LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()},
+				{Type: corev1.NodeMemoryPressure, Status: pressure, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()}}
+			_, err = p.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{})
+			return err
+		})
 		if err != nil {
-			t.Fatal(err)
-		}
-		node.Status.Conditions = []corev1.NodeCondition{
-			{Type: corev1.NodeReady, Status: ready, Reason: "KubeletNotReady", LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()},
-			{Type: corev1.NodeMemoryPressure, Status: pressure, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()}}
-		if _, err := p.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

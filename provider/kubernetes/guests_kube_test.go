@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
@@ -29,6 +30,8 @@ func startsOnce(d *appsv1.Deployment) {
 	pod.Volumes = []corev1.Volume{{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "state", MountPath: "/state"}}
 	pod.Containers[0].Env = []corev1.EnvVar{{Name: "LOCK", Value: "/state/lock"}}
+	pod.Containers[0].ReadinessProbe = &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{ // without one it is ready for an instant
+		HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)}}}
 }
 
 // TestAContainerThatDoesNotStartAgain on what it left: the undo does not wait for it for ever, but has its pod replaced.

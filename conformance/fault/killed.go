@@ -117,13 +117,8 @@ func control(fault Make, args []string) error {
 	reaper := &chaos.Reaper{Command: []string{path, wordReap, args[0]}, Log: args[0] + ".reaper.log"}
 	injector.Guard = reaper.Start
 	ctx := context.Background()
-	first := killedLease
-	if _, made, err := fault(record.Fault, record.Target.Kind, record.Params); err == nil {
-		if _, held := made.(chaos.Holder); held {
-			first = patience // the process that holds it may take longer than the lease to start
-		}
-	}
-	if record, err = injector.Inject(ctx, record, first); err == nil {
+	// The injection itself may take longer than the lease, which begins after it.
+	if record, err = injector.Inject(ctx, record, patience); err == nil {
 		record, err = injector.Renew(ctx, record, killedLease)
 	}
 	if err != nil {

@@ -337,8 +337,10 @@ func TestCompletion(t *testing.T) {
 	w.serve(t)
 	until(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
 	incident, _ := w.asked(t)
+	elsewhere := t.TempDir() // what is offered are the documents of the program that runs, where the folder has none
 	offers := func(args ...string) string {
 		cmd := exec.Command(filepath.Join(w.files(), "jenner"), append([]string{"__complete"}, args...)...)
+		cmd.Dir = elsewhere
 		cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 		out, err := cmd.Output()
 		if err != nil {

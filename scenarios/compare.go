@@ -56,8 +56,13 @@ var helpers = []struct {
 }
 
 // compare measures for each trouble and each helper how long it takes until the service is healthy again, and prints a table
-// in Markdown: the median of some rounds, and the longest one.
-func compare(ctx context.Context, rounds int) error {
+// in Markdown: the median of some rounds, and the longest one. Names choose troubles; all where there are none.
+func compare(ctx context.Context, rounds int, names []string, keep bool) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(troubles, func(t trouble) bool { return t.name == name }) {
+			return fmt.Errorf("there is no trouble %q", name)
+		}
+	}
 	programs, err := buildPrograms(ctx)
 	if err != nil {
 		return err
@@ -70,11 +75,14 @@ func compare(ctx context.Context, rounds int) error {
 	}
 	fmt.Fprintf(table, "\n|---|%s\n", strings.Repeat("---|", len(helpers)))
 	for _, trouble := range troubles {
+		if len(names) > 0 && !slices.Contains(names, trouble.name) {
+			continue
+		}
 		fmt.Fprintf(table, "| %s |", trouble.name)
 		for i, helper := range helpers {
 			var took []time.Duration
 			for range rounds {
-				one, err := compareOnce(ctx, programs, trouble, i)
+				one, err := compareOnce(ctx, programs, trouble, i, keep)
 				if err != nil {
 					return fmt.Errorf("%s with %s: %w", trouble.name, helper.name, err)
 				}
@@ -82,12 +90,21 @@ func compare(ctx context.Context, rounds int) error {
 				took = append(took, one)
 			}
 			slices.Sort(took)
-			fmt.Fprintf(table, " %s, at most %s |", healthyAfter(took[(len(took)-1)/2]), healthyAfter(took[len(took)-1]))
+			fmt.Fprintf(table, " %s |", medianAndMost(took))
 		}
 		fmt.Fprintln(table)
 	}
 	fmt.Print(table)
 	return nil
+}
+
+// medianAndMost are the middle one and the longest of some sorted times, once where they are the same.
+func medianAndMost(took []time.Duration) string {
+	median, most := healthyAfter(took[(len(took)-1)/2]), healthyAfter(took[len(took)-1])
+	if median == most {
+		return median
+	}
+	return median + ", at most " + most
 }
 
 func healthyAfter(took time.Duration) string {
@@ -97,13 +114,13 @@ func healthyAfter(took time.Duration) string {
 	return fmt.Sprintf("%.1f s", took.Seconds())
 }
 
-// compareOnce makes one trouble in a fresh namespace.
-func compareOnce(ctx context.Context, programs string, trouble trouble, helper int) (took time.Duration, err error) {
+// compareOnce makes one trouble in a fresh namespace. The world of one that was not healed can be kept.
+func compareOnce(ctx context.Context, programs string, trouble trouble, helper int, keep bool) (took time.Duration, err error) {
 	w, err := newWorld(programs, scenario{id: "compare", name: strings.ReplaceAll(trouble.name, " ", "-"), files: "kube/compare/jenner"})
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, w.end(false)) }()
+	defer func() { err = errors.Join(err, w.end(keep && helpers[helper].jenner && took >= healthyPatience)) }()
 	w.Values["liveness"] = helpers[helper].liveness
 	if err := w.inCluster(ctx, "deployment/shop"); err != nil {
 		return 0, err
@@ -112,7 +129,7 @@ func compareOnce(ctx context.Context, programs string, trouble trouble, helper i
 		return 0, err
 	}
 	if helpers[helper].jenner {
-		if err := w.watched(ctx); err != nil {
+		if err := errors.Join(w.verified(ctx), w.watched(ctx)); err != nil {
 			return 0, err
 		}
 	}

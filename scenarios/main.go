@@ -32,7 +32,7 @@ func main() {
 	keep := flag.Bool("keep", false, "do not remove the folder of a scenario that did not come out as expected")
 	kube := flag.Bool("kube", false, "the scenarios in the cluster that KUBECONFIG names, instead of those on this machine")
 	rounds := flag.Int("rounds", 0, "how many rounds each scenario has; as many as it says itself where not said")
-	versus := flag.Int("compare", 0, "run no scenario, but compare in that cluster, in so many rounds, how fast Kubernetes alone and Jenner heal")
+	versus := flag.Int("compare", 0, "run no scenario, but compare in that cluster, in so many rounds, how fast Kubernetes alone and Jenner heal; the NAMEs are of troubles")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "go run ./scenarios [--kube] [--list] [--keep] [--rounds N] [NAME...]\n\n"+
 			"Runs the scenarios of these names, or all; S2 means all whose name begins with it. Exit code 0 only where every one\n"+
@@ -40,7 +40,11 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	chosen, err := choose(flag.Args(), *kube)
+	var names []string // of scenarios; those of troubles are compare's
+	if *versus == 0 {
+		names = flag.Args()
+	}
+	chosen, err := choose(names, *kube)
 	for i := range chosen {
 		chosen[i].inRounds(*rounds)
 	}
@@ -50,7 +54,7 @@ func main() {
 	switch {
 	case err != nil || *list:
 	case *versus > 0:
-		err = compare(ctx, *versus)
+		err = compare(ctx, *versus, flag.Args(), *keep)
 	default:
 		err = runAll(ctx, chosen, *keep)
 	}

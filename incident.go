@@ -2,7 +2,6 @@ package jenner
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 )
 
@@ -65,10 +64,9 @@ func (i *Incident) Run() *Run {
 	return &i.Runs[len(i.Runs)-1]
 }
 
-// Severity is how a human is told of it: as the worst of its alerts says, and as a page where it has none.
+// Severity is how a human is told of it: as the first alert says.
 func (i *Incident) Severity() Severity {
-	wakes := func(alert Alert) bool { return alert.Severity != SeverityTicket }
-	if len(i.Alerts) > 0 && !slices.ContainsFunc(i.Alerts, wakes) {
+	if len(i.Alerts) > 0 && i.Alerts[0].Severity == SeverityTicket {
 		return SeverityTicket
 	}
 	return SeverityPage

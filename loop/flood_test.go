@@ -103,7 +103,7 @@ func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f.world.Explains, f.world.Told = f.intake.Explains, f.intake.Told
+	f.world.Explains = f.intake.Explains
 	f.done.Go(func() { f.intake.Run(ctx) })
 	f.done.Go(func() { f.runner.Run(ctx) })
 	tb.Cleanup(f.stop)

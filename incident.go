@@ -2,6 +2,7 @@ package jenner
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -64,9 +65,10 @@ func (i *Incident) Run() *Run {
 	return &i.Runs[len(i.Runs)-1]
 }
 
-// Severity is how a human is told of it: as the first alert says.
+// Severity is how a human is told of it: as the worst of its alerts says, and as a page where it has none.
 func (i *Incident) Severity() Severity {
-	if len(i.Alerts) > 0 && i.Alerts[0].Severity == SeverityTicket {
+	wakes := func(alert Alert) bool { return alert.Severity != SeverityTicket }
+	if len(i.Alerts) > 0 && !slices.ContainsFunc(i.Alerts, wakes) {
 		return SeverityTicket
 	}
 	return SeverityPage

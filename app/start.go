@@ -46,7 +46,7 @@ func (a *App) start(ctx context.Context) error {
 		stop()
 		return err
 	}
-	a.World.Explains = a.intake.Explains
+	a.World.Explains, a.World.Told = a.intake.Explains, a.intake.Told
 	a.Metrics.Watch(learn.Sources{OpenIncidents: a.intake.OpenCount, AlertsDroppedByReason: a.dropped, AlertsReceived: a.taker.Counts})
 	if err := a.serve(); err != nil {
 		stop()

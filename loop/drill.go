@@ -50,6 +50,7 @@ const (
 	quietFor          = 15 * time.Second       // for which nothing may be changed
 	stoppedFor        = 3 * time.Second        // the same after a stop
 	heldFor           = 30 * time.Second       // a control arm keeps remediation away so long after its last look, unless it lets go
+	undoneIsSeen      = 5 * time.Second        // within that probes see what was undone
 )
 
 // Drills is the line of a drill. Each phase has one stage that leads on from it.

@@ -85,7 +85,7 @@ func lastRound(drill *jenner.Drill) bool { return drill.Round >= max(1, drill.Ex
 func (l *Lab) verdict(step *drillStep) line.Next {
 	drill := step.State
 	drill.EndedAt = step.Now
-	l.Release(step.ID) // an arm that was broken off may still hold the family
+	l.letGo(step)
 	facts := l.facts(step)
 	verdict, reasons := chaos.Judge(facts)
 	stage := ""

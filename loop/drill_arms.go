@@ -118,6 +118,17 @@ func (l *Lab) holdFamily(step *drillStep) {
 	}
 }
 
+// letGo ends the holds of an arm that was broken off, as soon as the probes have had the time to see what it undid: until
+// then remediation would act on what is well by now.
+func (l *Lab) letGo(step *drillStep) {
+	for _, hold := range l.Holds() {
+		if until := step.Now.Add(undoneIsSeen); hold.By == step.ID && hold.Until.After(until) {
+			hold.Until = until
+			l.Hold(hold)
+		}
+	}
+}
+
 func (l *Lab) watchControl(ctx context.Context, step *drillStep) (line.Next, error) {
 	drill, arm, experiment := step.State, step.State.Control, step.State.Present()
 	if next, stop := l.advance(ctx, step); stop {

@@ -48,8 +48,9 @@ type flood struct {
 	pages []string
 	told  []string
 	ended map[jenner.Phase]int
-	end   chan string // services whose incident has ended
-	begun chan string // services whose first intent was written, where somebody asks for it
+	owned map[string]bool // services whose trouble went to a person
+	end   chan string     // services whose incident has ended
+	begun chan string     // services whose first intent was written, where somebody asks for it
 
 	commits atomic.Int64 // what was synced
 }
@@ -81,7 +82,7 @@ func (f *flood) clear(service string) {
 func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	tb.Helper()
 	dir := tb.TempDir()
-	f := &flood{docs: docs, holds: app.NewHolds(dir, time.Now), fired: map[string]time.Time{}, calmed: map[string]bool{}, ended: map[jenner.Phase]int{}, end: make(chan string, 1<<17)}
+	f := &flood{docs: docs, holds: app.NewHolds(dir, time.Now), fired: map[string]time.Time{}, calmed: map[string]bool{}, ended: map[jenner.Phase]int{}, owned: map[string]bool{}, end: make(chan string, 1<<17)}
 	var err error
 	if f.store, err = sqlite.Open(dir, sqlite.Options{Lock: true}); err != nil {
 		tb.Fatal(err)
@@ -103,7 +104,7 @@ func newFlood(tb testing.TB, docs *jenner.Documents, workers int) *flood {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f.world.Explains = f.intake.Explains
+	f.world.Explains, f.world.Told = f.intake.Explains, f.intake.Told
 	f.done.Go(func() { f.intake.Run(ctx) })
 	f.done.Go(func() { f.runner.Run(ctx) })
 	tb.Cleanup(f.stop)
@@ -167,6 +168,9 @@ func (f *flood) committed(change jenner.Change) {
 	if change.Record.Ended {
 		f.mu.Lock()
 		f.ended[change.Record.Phase]++
+		if change.Record.Phase == jenner.PhaseEscalated {
+			f.owned[change.Record.Subject] = true
+		}
 		f.mu.Unlock()
 		f.end <- change.Record.Subject
 	}

@@ -175,7 +175,7 @@ func (in *Intake) offer(ctx context.Context, alert jenner.Alert, taking *sync.Wa
 // wanted tells whether an alert needs an incident of its own. The lock is held.
 func (in *Intake) wanted(alert jenner.Alert) bool {
 	return alert.Status == jenner.Firing && alert.Service != "" && !in.opening[alert.Service] && !in.dealtWith(alert) &&
-		!in.handedOver(alert.Service)
+		!in.handedOver(alert)
 }
 
 // take opens an incident for a firing alert, or wakes the open one.
@@ -236,21 +236,38 @@ func (in *Intake) dealtWith(alert jenner.Alert) bool {
 	return in.explained(alert, past.rootOf)
 }
 
-// handedOver tells whether a person has the service's trouble already: an incident was escalated, and an alert of it
-// fires on. What else fires meanwhile is the same trouble, and nobody is woken twice for it.
-func (in *Intake) handedOver(service string) bool {
-	_, has := in.handed(service)
-	return has
+// handedOver tells whether a person has the alert's trouble already: an incident about the service was escalated, and an alert
+// of it fires on. What else fires meanwhile is the same trouble, and nobody is woken twice for it. But who was told of
+// something for the morning was not told of what wakes people.
+func (in *Intake) handedOver(alert jenner.Alert) bool {
+	return slices.ContainsFunc(in.world.Board.Firing(alert.Service), func(firing jenner.Alert) bool {
+		_, has := in.handedBy(firing)
+		return has && (firing.Severity != jenner.SeverityTicket || alert.Severity == jenner.SeverityTicket)
+	})
 }
 
+// handed is the incident about a service that a person has.
 func (in *Intake) handed(service string) (incident string, has bool) {
 	for _, firing := range in.world.Board.Firing(service) {
-		past, known := in.closed[firing.Fingerprint]
-		if known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt) {
-			return past.incident, true
+		if incident, has := in.handedBy(firing); has {
+			return incident, true
 		}
 	}
 	return "", false
+}
+
+// handedBy is the incident that a person has of this very episode of an alert.
+func (in *Intake) handedBy(firing jenner.Alert) (incident string, has bool) {
+	past, known := in.closed[firing.Fingerprint]
+	return past.incident, known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt)
+}
+
+// Told tells whether a person has this very episode of an alert.
+func (in *Intake) Told(alert jenner.Alert) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	_, has := in.handedBy(alert)
+	return has
 }
 
 // Handed are the incidents that a person has and whose alerts fire on.
@@ -259,9 +276,8 @@ func (in *Intake) Handed() []string {
 	defer in.mu.Unlock()
 	var ids []string
 	for _, firing := range in.world.Board.AllFiring() {
-		past, known := in.closed[firing.Fingerprint]
-		if known && past.phase == jenner.PhaseEscalated && past.startsAt.Equal(firing.StartsAt) && !slices.Contains(ids, past.incident) {
-			ids = append(ids, past.incident)
+		if incident, has := in.handedBy(firing); has && !slices.Contains(ids, incident) {
+			ids = append(ids, incident)
 		}
 	}
 	return ids

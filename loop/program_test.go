@@ -126,7 +126,7 @@ func (m *machine) boot() {
 	if p.intake, err = loop.NewIntake(p.ctx, p.loop, incidents, func(line, id string) { p.runner.Wake(p.ctx, line, id) }); err != nil {
 		m.t.Fatal(err)
 	}
-	p.loop.Explains = p.intake.Explains
+	p.loop.Explains, p.loop.Told = p.intake.Explains, p.intake.Told
 	p.engine.Set(m.docs)
 	if err := p.telemetry.Set(m.docs.Services); err != nil {
 		m.t.Fatal(err)

@@ -87,7 +87,8 @@ func (p *simProgram) build() {
 	p.executor = &act.Executor{Journal: p.store, Now: p.clock, Held: p.held}
 	docs := func() *jenner.Documents { return p.docs }
 	p.loop = &loop.World{Store: p.store, Docs: docs, Telemetry: p.telemetry, Board: board, AskNow: p.askNow, Holds: p.allHolds,
-		Notify: p.notify, Records: p.records, Explains: func(service string) (string, bool) { return p.intake.Explains(service) }, Now: p.clock, Started: p.clock(), Logger: logger, NewID: p.newID}
+		Notify: p.notify, Records: p.records, Explains: func(service string) (string, bool) { return p.intake.Explains(service) },
+		Told: func(alert jenner.Alert) bool { return p.intake.Told(alert) }, Now: p.clock, Started: p.clock(), Logger: logger, NewID: p.newID}
 	p.loop.Steady = func(context.Context, jenner.Service) []jenner.Check { return nil }
 	p.loop.Stepper = &act.Stepper{Executor: p.executor, Docs: docs, Chance: p.chance.Float64,
 		Action: func(name, kind string, params jenner.Params) (string, act.Action, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -159,6 +160,14 @@ func TestL20AStorm(t *testing.T) {
 // TestL20TheKillSwitchInAStorm: after it is on nothing is begun any more, however many incidents want to.
 func TestL20TheKillSwitchInAStorm(t *testing.T) {
 	f, alerts := storm(t, stormServices/5)
+	defer func() {
+		if t.Failed() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			t.Logf("%d are open, %d alerts fire; ended %v; people were told:\n%s", f.intake.OpenCount(), len(f.board.AllFiring()), f.ended,
+				strings.Join(f.told, "\n"))
+		}
+	}()
 	f.begun = make(chan string, stormServices)
 	f.rain(alerts)
 	<-f.begun
@@ -192,7 +201,22 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 		}
 		return len(entries) == 0
 	})
-	await(t, "all is quiet again", f.quiet)
+	// What the switch broke off between the intent and the effect may or may not have happened, and goes to a person.
+	await(t, "all is quiet again, or a person's", func() bool { return f.intake.OpenCount() == 0 && len(f.nobodys()) == 0 })
+}
+
+// nobodys are the services in trouble of which no person has been told, nor of what they need.
+func (f *flood) nobodys() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var services []string
+	for _, alert := range f.board.AllFiring() {
+		service, _ := f.docs.Service(alert.Service)
+		if !f.owned[service.Name] && !slices.ContainsFunc(service.DependsOn, func(need string) bool { return f.owned[need] }) {
+			services = append(services, service.Name)
+		}
+	}
+	return services
 }
 
 // TestAnIncidentThatHasEndedIsNotOpenedByALateWord: the word that it began may come after the word that it ended. It

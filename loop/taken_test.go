@@ -41,6 +41,12 @@ func sent(t *testing.T, mode jenner.Mode) *sender {
 // says tells of the alert, which fires or does so no more.
 func (s *sender) says(t *testing.T, status jenner.AlertStatus) {
 	t.Helper()
+	s.saysOf(t, "Said", status)
+}
+
+// saysOf tells of an alert of that name. One called Dull is for the morning.
+func (s *sender) saysOf(t *testing.T, name string, status jenner.AlertStatus) {
+	t.Helper()
 	if s.of != s.program { // Jenner was started anew
 		s.of = s.program
 		s.taker = detect.NewTaker(s.program.loop.Board, time.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
@@ -48,8 +54,11 @@ func (s *sender) says(t *testing.T, status jenner.AlertStatus) {
 			t.Fatal(err)
 		}
 	}
-	alert := jenner.SentAlert{Labels: map[string]string{"alertname": "Said", "service": "checkout"}, Status: status, StartsAt: s.began,
+	alert := jenner.SentAlert{Labels: map[string]string{"alertname": name, "service": "checkout"}, Status: status, StartsAt: s.began,
 		Until: time.Now().Add(time.Minute)}
+	if name == "Dull" {
+		alert.Labels["severity"] = "info"
+	}
 	if status == jenner.Resolved {
 		alert.Until, alert.EndsAt = time.Time{}, time.Now()
 	}
@@ -91,6 +100,33 @@ func TestATakenAlertIsHealedAndItsEndIsItsSendersWord(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.endsAs(t, "incident checkout resolved: restart healed it; verified")
 	})
+}
+
+// TestWhatIsForTheMorningHidesNothing: a person has a ticket about something that stays as it is, such as a certificate that
+// expires soon. What comes then and wakes people is looked at all the same, and healed, though the first alert fires on. Who
+// was woken has all that comes.
+func TestWhatIsForTheMorningHidesNothing(t *testing.T) {
+	for _, c := range []struct {
+		first, then string
+		acts        int
+	}{{"Dull", "Said", 1}, {"Other", "Said", 0}} {
+		t.Run(c.first+" and then "+c.then, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := sent(t, jenner.ModeAuto)
+				defer s.shut()
+				s.saysOf(t, c.first, jenner.Firing)
+				time.Sleep(40 * time.Second)
+				s.says(t, jenner.Firing)
+				time.Sleep(10 * time.Second)
+				s.acted(t, "when it fires beside "+c.first, c.acts)
+				if c.acts > 0 {
+					s.says(t, jenner.Resolved)
+					time.Sleep(5 * time.Second)
+					s.endsAs(t, "incident checkout resolved: restart healed it; verified")
+				}
+			})
+		})
+	}
 }
 
 // TestWhoeverVouchesLooks: where nothing of ours sees the service, an alert that is vouched for is as good as a look, also

@@ -72,8 +72,10 @@ type World struct {
 	// Explains is the incident that explains why a service is in trouble, as the intake knows it. Where nil, the open one
 	// that Records gives.
 	Explains func(service string) (id string, known bool)
-	Now      func() time.Time
-	Started  time.Time // of this process
+	// Told tells whether a person has this very episode of an alert, from an incident that was escalated; nil: nobody has any.
+	Told    func(alert jenner.Alert) bool
+	Now     func() time.Time
+	Started time.Time // of this process
 	// NewID makes the id of an incident or a drill; one of time and chance where nil.
 	NewID  func(prefix string, now time.Time) string
 	Logger *slog.Logger
@@ -128,7 +130,8 @@ const (
 )
 
 // look brings the incident's alerts up to date with the board, takes in those that came since, and says how they stand.
-// An alert that is not on the board any more is not looked for any more, which is not firing.
+// An alert that is not on the board any more is not looked for any more, which is not firing. One that a person has already is
+// not this incident's: it may fire for days, and nothing would ever be healed.
 func (w *World) look(incident *jenner.Incident) standing {
 	known, firing, unseen := map[string]bool{}, false, false
 	for i, alert := range incident.Alerts {
@@ -142,9 +145,10 @@ func (w *World) look(incident *jenner.Incident) standing {
 		}
 	}
 	for _, alert := range w.Board.Firing(incident.Service) {
-		if !known[alert.Fingerprint] && len(incident.Alerts) < maxAlerts {
-			incident.Alerts = append(incident.Alerts, alert)
+		if known[alert.Fingerprint] || len(incident.Alerts) >= maxAlerts || w.Told != nil && w.Told(alert) {
+			continue
 		}
+		incident.Alerts = append(incident.Alerts, alert)
 	}
 	for _, alert := range incident.Alerts {
 		seen := !alert.SeenAt.Before(w.Started) && alert.Vouched(w.Now())

@@ -40,14 +40,15 @@ type Incident struct {
 	SymptomOf string    `json:"symptom_of,omitempty"` // the incident that explains this one
 
 	Diagnosis Diagnosis  `json:"diagnosis,omitzero"`
-	Policy    Policy     `json:"policy,omitzero"`     // as it stood when the plan was made
-	Plan      []string   `json:"plan,omitempty"`      // runbooks still to try, the next one first
-	Requests  []Request  `json:"requests,omitempty"`  // the last one is the present one
-	Foreseen  *Foreseen  `json:"foreseen,omitempty"`  // what was proposed and not done
-	Decisions []Decision `json:"decisions,omitempty"` // with the guards that did not agree; the timeline has all
-	Seen      Scene      `json:"-"`                   // what the diagnosis of this step saw
-	Taking    *Run       `json:"-"`                   // decided, and begun in the same commit
-	Runs      []Run      `json:"runs,omitempty"`      // the last one is the present one
+	Policy    Policy     `json:"policy,omitzero"`      // as it stood when the plan was made
+	Plan      []string   `json:"plan,omitempty"`       // runbooks still to try, the next one first
+	PlannedBy string     `json:"planned_by,omitempty"` // the hash of the policy and its runbooks that the plan was made of
+	Requests  []Request  `json:"requests,omitempty"`   // the last one is the present one
+	Foreseen  *Foreseen  `json:"foreseen,omitempty"`   // what was proposed and not done
+	Decisions []Decision `json:"decisions,omitempty"`  // with the guards that did not agree; the timeline has all
+	Seen      Scene      `json:"-"`                    // what the diagnosis of this step saw
+	Taking    *Run       `json:"-"`                    // decided, and begun in the same commit
+	Runs      []Run      `json:"runs,omitempty"`       // the last one is the present one
 
 	Verification Verification `json:"verification,omitzero"`
 	HealthySince time.Time    `json:"healthy_since,omitzero"` // during verification

@@ -139,23 +139,40 @@ func (w *World) explains(ctx context.Context, service string) (string, bool, err
 
 // plan: which policy is it for, and which runbooks may help?
 func (w *World) plan(ctx context.Context, step *incidentStep) (line.Next, error) {
-	incident, g := step.State, w.graph()
+	incident := step.State
 	cause, _ := incident.Diagnosis.Best()
-	service, known := g.services[cause.Service]
+	service, known := w.graph().services[cause.Service]
 	if !known {
 		return w.escalate(ctx, step, "service "+cause.Service+" is not in the files any more"), nil
 	}
-	triggers := map[string]jenner.Runbook{}
+	policy, books := w.choose(cause, service)
+	if len(books) == 0 {
+		return w.escalate(ctx, step, fmt.Sprintf("no policy says what to do about %s on %s", cause.Cause, service.Name)), nil
+	}
+	incident.Policy, incident.Plan, incident.PlannedBy = policy, books, jenner.Hash(policy)
+	step.Note("plan", fmt.Sprintf("policy %s, mode %s, runbooks %v", policy.Name, policy.ModeFor(service.Environment), books), nil)
+	return line.Go(jenner.PhasePlanned), nil
+}
+
+// choose is the policy for a cause as the files say now, and the runbooks it names; none where there is no policy.
+func (w *World) choose(cause jenner.RankedCause, service jenner.Service) (jenner.Policy, []string) {
+	g, triggers := w.graph(), map[string]jenner.Runbook{}
 	for _, book := range g.triggers {
 		triggers[book.Name] = book
 	}
 	policy, books, found := runbook.Choose(g.docs.Policies, cause, service, triggers)
-	if !found || len(books) == 0 {
-		return w.escalate(ctx, step, fmt.Sprintf("no policy says what to do about %s on %s", cause.Cause, service.Name)), nil
+	if !found {
+		return jenner.Policy{}, nil
 	}
-	incident.Policy, incident.Plan = policy, books
-	step.Note("plan", fmt.Sprintf("policy %s, mode %s, runbooks %v", policy.Name, policy.ModeFor(service.Environment), books), nil)
-	return line.Go(jenner.PhasePlanned), nil
+	return policy, books
+}
+
+// planChanged tells whether the files have come to say something else since the plan was made. What waits, or was only
+// recommended, is decided by what they say now: bolder or, above all, less bold.
+func (w *World) planChanged(incident *jenner.Incident) bool {
+	cause, _ := incident.Diagnosis.Best()
+	policy, _ := w.choose(cause, w.graph().services[cause.Service])
+	return incident.PlannedBy != "" && incident.PlannedBy != jenner.Hash(policy)
 }
 
 // escalate hands the incident to a human, with everything that was learned, and ends it.

@@ -68,7 +68,7 @@ func (w *World) decide(ctx context.Context, step *incidentStep) (line.Next, erro
 	return w.refused(ctx, step, decision), nil
 }
 
-// lookAgain brings alerts and diagnosis up to date. What has changed leads elsewhere.
+// lookAgain brings alerts and diagnosis up to date, and the plan where the files changed. What has changed leads elsewhere.
 func (w *World) lookAgain(ctx context.Context, step *incidentStep) (next line.Next, changed bool, err error) {
 	incident := step.State
 	switch w.look(incident) {
@@ -83,6 +83,11 @@ func (w *World) lookAgain(ctx context.Context, step *incidentStep) (next line.Ne
 		step.Note("diagnosis", "the evidence changed; the diagnosis is made anew", nil)
 		w.withdraw(step, "the evidence changed")
 		return line.Go(jenner.PhaseDetected), true, nil
+	}
+	if w.planChanged(incident) {
+		step.Note("plan", "the files changed; the plan is made anew", nil)
+		w.withdraw(step, "the policy changed")
+		return line.Go(jenner.PhaseDiagnosed), true, nil
 	}
 	return line.Next{}, false, nil
 }

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +38,7 @@ type machine struct {
 	world *sim.World
 	dir   string
 	docs  *jenner.Documents
+	later atomic.Pointer[jenner.Documents] // in the place of docs, where the files changed while the program runs
 
 	mu       sync.Mutex
 	kill     *jenner.Hold // the kill switch
@@ -153,7 +156,7 @@ func (p *program) build() {
 			return book.Name, promql, err
 		}})
 	p.executor = &act.Executor{Journal: p.disk, Now: time.Now, Held: p.held}
-	docs := func() *jenner.Documents { return p.docs }
+	docs := func() *jenner.Documents { return cmp.Or(p.later.Load(), p.docs) }
 	p.loop = &loop.World{Store: p.disk, Docs: docs, Telemetry: p.telemetry, Board: board, AskNow: p.telemetry.AskNow, Holds: p.allHolds,
 		Notify: p.notify, Records: p.records, Now: time.Now, Started: time.Now(), Logger: logger}
 	p.loop.Steady = func(ctx context.Context, service jenner.Service) []jenner.Check {

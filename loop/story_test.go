@@ -238,6 +238,8 @@ func (m *machine) happen(words []string) {
 		}
 	case "own": // another controller owns the targets of a service
 		m.own(arg(1), arg(2))
+	case "mode": // POLICY MODE: the files say so from now on
+		m.mode(arg(1), jenner.Mode(arg(2)))
 	case "plan": // EFFECT SERVICE for how long
 		err = m.plan(arg(1), arg(2), arg(3))
 	case "number": // the answer to a question in PromQL that is one word; none where there is no second one
@@ -293,15 +295,34 @@ func (m *machine) vote(person string, yes bool, reason string) error {
 
 // own lets another controller own the targets of a service.
 func (m *machine) own(service, controller string) {
-	docs := *m.docs
-	docs.Services = slices.Clone(docs.Services)
-	for i, one := range docs.Services {
-		if one.Name == service {
-			docs.Services[i].Targets = slices.Clone(one.Targets)
-			docs.Services[i].Targets[0].ManagedBy = controller
+	m.change(func(docs *jenner.Documents) {
+		docs.Services = slices.Clone(docs.Services)
+		for i, one := range docs.Services {
+			if one.Name == service {
+				docs.Services[i].Targets = slices.Clone(one.Targets)
+				docs.Services[i].Targets[0].ManagedBy = controller
+			}
 		}
-	}
-	m.docs = &docs
+	})
+}
+
+// mode lets the files give a policy another mode.
+func (m *machine) mode(policy string, mode jenner.Mode) {
+	m.change(func(docs *jenner.Documents) {
+		docs.Policies = slices.Clone(docs.Policies)
+		for i, one := range docs.Policies {
+			if one.Name == policy {
+				docs.Policies[i].Mode = mode
+			}
+		}
+	})
+}
+
+// change changes the files while the program runs.
+func (m *machine) change(how func(docs *jenner.Documents)) {
+	docs := *cmp.Or(m.later.Load(), m.docs)
+	how(&docs)
+	m.later.Store(&docs)
 }
 
 // plan puts an event that begins now into the calendar.

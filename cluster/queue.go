@@ -91,6 +91,7 @@ const (
 	writePatience   = 10 * time.Second
 	writeAgainFirst = 200 * time.Millisecond
 	writeAgainMost  = 15 * time.Second
+	finishPatience  = 2 * time.Second // for all that still waits when Jenner stops
 )
 
 // run writes until ctx ends. What the API server cannot take at present is tried again; what it refuses is dropped.
@@ -116,6 +117,7 @@ func (q *queue[T]) run(ctx context.Context) {
 		case errors.Is(err, errNoNews):
 			continue
 		case ctx.Err() != nil:
+			q.back(key, value)
 			return
 		case refused(err):
 			q.tally.dropped(q.what)
@@ -129,6 +131,20 @@ func (q *queue[T]) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
+		}
+	}
+}
+
+// finish writes what still waits after run, for a moment, and counts what it cannot write as dropped.
+func (q *queue[T]) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishPatience)
+	defer cancel()
+	for key, value, some := q.take(); some; key, value, some = q.take() {
+		switch err := q.write(ctx, key, value); {
+		case err == nil:
+			q.tally.written(q.what)
+		case !errors.Is(err, errNoNews):
+			q.tally.dropped(q.what)
 		}
 	}
 }

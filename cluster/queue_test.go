@@ -102,3 +102,37 @@ func TestNothingNewIsNotCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestTheQueueFinishes: what waits when Jenner stops is written, in its order, also what was just being written; where the API
+// server does not answer, it is given up after a moment, and counted.
+func TestTheQueueFinishes(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBook(10)
+			stopped := false
+			b.write = func(ctx context.Context, key string, value int) error {
+				if !stopped || !answers {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				b.wrote = append(b.wrote, fmt.Sprint(key, value))
+				return nil
+			}
+			for i, key := range []string{"a", "b", "c"} {
+				b.put(key, i)
+			}
+			b.during(t, time.Second)
+			stopped = true
+			began := time.Now()
+			b.finish(t.Context())
+			written, dropped, took := []string{"a0", "b1", "c2"}, 0.0, time.Duration(0)
+			if !answers {
+				written, dropped, took = nil, 3, finishPatience
+			}
+			if !slices.Equal(b.wrote, written) || b.tally.lost[whatEvents] != dropped || time.Since(began) != took || b.length() != 0 {
+				t.Errorf("where it answers is %t, it wrote %q within %s, %v dropped, and %d wait", answers, b.wrote, time.Since(began),
+					b.tally.lost, b.length())
+			}
+		})
+	}
+}

@@ -73,7 +73,10 @@ var _ prometheus.Collector = (*Tally)(nil)
 func (s *Show) Run(ctx context.Context, open []jenner.Record) {
 	var all sync.WaitGroup
 	all.Go(func() { s.statuses.run(ctx) })
-	all.Go(func() { s.events.run(ctx) })
+	all.Go(func() {
+		s.events.run(ctx)
+		s.events.finish(context.WithoutCancel(ctx)) // unlike a state, what happened is not said anew by who leads next
+	})
 	all.Go(func() {
 		if s.takeUp(ctx, open) {
 			s.incidents.run(ctx)

@@ -47,22 +47,31 @@ func NewRunner(workers int, logger *slog.Logger, lines ...Reconciler) *Runner {
 // Run works until ctx ends, and returns when the last worker has stopped.
 func (r *Runner) Run(ctx context.Context) {
 	defer r.stop()
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(rescan)
 	defer timer.Stop()
 	var scanned time.Time
-	rest := time.Duration(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.wake:
-		case <-timer.C:
-		}
+	var rest, wait time.Duration
+	for r.idle(ctx, timer, wait) {
 		if r.behind() || time.Since(scanned) >= rest {
 			rest, scanned = r.scan(ctx), time.Now()
 		}
-		timer.Reset(min(r.startRested(ctx), max(0, time.Until(scanned.Add(rest)))))
+		wait = min(r.startRested(ctx), time.Until(scanned.Add(rest)))
 	}
+}
+
+// idle waits that long, or until somebody wakes the runner, and tells whether ctx goes on. What is due already needs no timer.
+func (r *Runner) idle(ctx context.Context, timer *time.Timer, wait time.Duration) bool {
+	if wait <= 0 {
+		return ctx.Err() == nil
+	}
+	timer.Reset(wait)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-r.wake:
+	case <-timer.C:
+	}
+	return true
 }
 
 // behind tells whether the store may have more that is due than what was taken the last time.

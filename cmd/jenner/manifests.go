@@ -24,7 +24,7 @@ definitions (jenner manifests crds) and the rights that the documents need (jenn
 the chart's values change them.`,
 		Example: `  kubectl create namespace jenner
   jenner manifests crds | kubectl apply --server-side -f -
-  jenner manifests --set image.tag=v0.1.0 | kubectl apply -f -`,
+  jenner manifests --set image.tag=0.1.0 | kubectl apply -f -`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			values, err := valuesOf(valueFiles, set)

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbac "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jenner-heal/jenner/cluster"
@@ -235,9 +238,6 @@ func TestTheChartRefusesWhatCannotGoWell(t *testing.T) {
 			t.Errorf("%q is answered with %v, want %q", values, err, want)
 		}
 	}
-	if objects := rendered(t, "podMonitor: {enabled: true, labels: {team: sre}}", "monitoring.coreos.com/v1"); objects["PodMonitor jenner/jenner"] == "" {
-		t.Error("there is no PodMonitor where the cluster knows them")
-	}
 	if objects := rendered(t, "persistence: {enabled: false}"); objects["PersistentVolumeClaim jenner/jenner"] != "" {
 		t.Error("there is a volume where none is wanted")
 	}
@@ -261,5 +261,31 @@ func TestValues(t *testing.T) {
 	}
 	if _, err := valuesOf([]string{filepath.Join(dir, "none")}, nil); err == nil {
 		t.Error("a file that is not there is read")
+	}
+}
+
+// TestThePodMonitorIsTheOperators: it has the operator's fields and no others, selects the pods of the chart, and names their port.
+func TestThePodMonitorIsTheOperators(t *testing.T) {
+	objects := rendered(t, "podMonitor: {enabled: true, labels: {team: sre}}", "monitoring.coreos.com/v1")
+	var monitor monitoringv1.PodMonitor
+	if err := yaml.UnmarshalStrict([]byte(objects["PodMonitor jenner/jenner"]), &monitor); err != nil {
+		t.Fatalf("%v in\n%s", err, objects["PodMonitor jenner/jenner"])
+	}
+	var deployment appsv1.Deployment
+	if err := yaml.Unmarshal([]byte(objects["Deployment jenner/jenner"]), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	template := deployment.Spec.Template
+	selector, err := metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
+	if err != nil || selector.Empty() || !selector.Matches(labels.Set(template.Labels)) || monitor.Labels["team"] != "sre" {
+		t.Errorf("it selects %s (%v), the pods have %v, and its own labels are %v", selector, err, template.Labels, monitor.Labels)
+	}
+	if len(monitor.Spec.PodMetricsEndpoints) != 1 {
+		t.Fatalf("it has %d endpoints", len(monitor.Spec.PodMetricsEndpoints))
+	}
+	endpoint, interval := monitor.Spec.PodMetricsEndpoints[0], regexp.MustCompile(`^([0-9]+(ms|s|m|h))+$`)
+	if endpoint.Port == nil || endpoint.Path != "/metrics" || !interval.MatchString(string(endpoint.Interval)) ||
+		!slices.ContainsFunc(template.Spec.Containers[0].Ports, func(port corev1.ContainerPort) bool { return port.Name == *endpoint.Port }) {
+		t.Errorf("it asks %+v, and the pods have the ports %v", endpoint, template.Spec.Containers[0].Ports)
 	}
 }

@@ -30,8 +30,9 @@ func serveCommand(set *settings) *cobra.Command {
 		Short: "Watch what the files in DIR describe, and heal it",
 		Long: `Watches the services that the files in DIR describe and heals them as the policies there allow, until it is stopped.
 
-A changed file, or SIGHUP, reads all files again. SIGUSR1 stops all action, as jenner stop does. Where anything is wrong with them, all are refused, the old ones stay in
-force, and the error names file and line. Ctrl-C stops; an incident that is under way goes on at the next start.
+A changed file, or SIGHUP, reads all files again. Where anything is wrong with them, all are refused, the old ones stay in
+force, and the error names file and line. What waits then is decided by what the files say now; a runbook that has begun goes on.
+SIGUSR1 stops all action, as jenner stop does. Ctrl-C stops; an incident that is under way goes on at the next start.
 
 With --kube the documents are custom resources of a Kubernetes cluster, beside the files in DIR where there is any: one that is
 wrong is left out and says why in its status, and the others stay in force. Of several Jenners, the one that has the lease acts.`,

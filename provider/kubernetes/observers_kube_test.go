@@ -20,7 +20,7 @@ import (
 	"github.com/jenner-heal/jenner"
 )
 
-// TestNodesInTrouble makes a node that no kubelet looks after, and puts pods there.
+// TestNodesInTrouble makes a node that no kubelet looks after, and puts pods there. It is serial, for everybody sees that node.
 func TestNodesInTrouble(t *testing.T) {
 	p := newPost(t)
 	name := p.ns + "-node"

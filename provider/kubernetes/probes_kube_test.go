@@ -92,7 +92,7 @@ func conforms(t *testing.T, suite probetest.Suite) {
 }
 
 // TestProbesHearOfChanges: Watch returns when a pod changes, and what is asked then comes from the watch, without a question
-// to the API server.
+// to the API server. It counts these, and so is serial.
 func TestProbesHearOfChanges(t *testing.T) {
 	p := newPost(t)
 	p.as("people", appOf("web", 1, "v1"))

@@ -87,7 +87,8 @@ func (h harm) String() string {
 	return h.fault + strings.NewReplacer(`"`, "", "/", "-").Replace(h.params)
 }
 
-// alone tells whether it is tried with what belongs to the whole cluster: its kinds, or the spare node.
+// alone tells whether it is tried with what belongs to the whole cluster: its kinds, or the spare node. For those the tests of
+// all are serial, and let the others run beside each other.
 func (h harm) alone() bool {
 	return slices.Contains([]string{"chaos_mesh", "cordon", "drain", "node_stop"}, h.fault)
 }

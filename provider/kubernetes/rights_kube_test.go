@@ -205,7 +205,8 @@ var rightfuls = []rightful{
 	{"drain", "{selector: app=SPARE}", func(g *ground) jenner.Target { node := g.node(); g.onSpare(g.ns, 1, true); return node }, false},
 }
 
-// alone tells whether it changes what belongs to the whole cluster: its kinds, or the spare node.
+// alone tells whether it changes what belongs to the whole cluster: its kinds, or the spare node. For those the tests of all
+// are serial, and let the others run beside each other.
 func (one rightful) alone() bool {
 	return slices.Contains([]string{"pause_sync", "resume_sync", "cordon", "uncordon", "drain"}, one.action)
 }

@@ -206,6 +206,15 @@ func TestAnEffectAsksLittle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	on, err := ours.tower()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.until("nothing is watched any more, for which it would be asked whether the API server lives", func() bool {
+		on.mu.Lock()
+		defer on.mu.Unlock()
+		return on.stop == nil
+	})
 	for name, c := range map[string]struct {
 		params string
 		most   int64

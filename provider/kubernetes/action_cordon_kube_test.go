@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"context"
 	"testing"
 
 	"github.com/jenner-heal/jenner"
@@ -11,7 +10,7 @@ import (
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
 )
 
-// spare is the node that these tests take out of the traffic for moments.
+// spare is the node that tests may take out of the traffic, and break. Those that do are serial: there is only one.
 const spare = "node2"
 
 // node is the spare node, which takes pods again when the test ends.
@@ -24,9 +23,10 @@ func (g *ground) node() jenner.Target {
 }
 
 func (g *ground) uncordoned(target jenner.Target) {
-	on, err := look(context.WithoutCancel(g.t.Context()), act.Call{Target: target})
+	ctx := afterwards(g.t)
+	on, err := look(ctx, act.Call{Target: target})
 	if err == nil {
-		_, err = on.mark(context.WithoutCancel(g.t.Context()), act.Call{Target: target}, false)
+		_, err = on.mark(ctx, act.Call{Target: target}, false)
 	}
 	if err != nil {
 		g.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jenner-heal/jenner"
@@ -38,6 +39,7 @@ func (g *ground) failed(name string) jenner.Target {
 }
 
 func TestRetryJobConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.failed("import")
 		return actiontest.World{Action: g.made("retry_job", kindJob, "{}"), Call: act.Call{Target: target}, Meddle: func(t *testing.T) {
@@ -51,12 +53,14 @@ func TestRetryJobConforms(t *testing.T) {
 }
 
 func TestDeleteJobConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		return actiontest.World{Action: g.made("delete_job", kindJob, "{}"), Call: act.Call{Target: g.failed("import")}}
 	})
 }
 
 func TestAJobIsRetriedSoOftenAndNoMore(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.failed("import")
 	deed := g.deed("retry_job", target, "{times: 1, wait: 60s}")
@@ -72,11 +76,12 @@ func TestAJobIsRetriedSoOftenAndNoMore(t *testing.T) {
 	deed.undo()
 	g.until("the new job is gone", func() bool {
 		_, err := g.BatchV1().Jobs(g.ns).Get(t.Context(), made.Items[0].Name, metav1.GetOptions{})
-		return isGone(err)
+		return apierrors.IsNotFound(err)
 	})
 }
 
 func TestARetryThatSucceeds(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.failed("import")
 	// What made it fail is gone: as the template cannot be changed, the state that it reads is.
@@ -89,6 +94,7 @@ func TestARetryThatSucceeds(t *testing.T) {
 }
 
 func TestRunHookConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		g.as("people", "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}")
 		return actiontest.World{Action: g.made("run_hook", kindConfigMap, "{template: "+hookTemplate("job", "--takes", "200ms")+"}"),
@@ -102,6 +108,7 @@ func hookTemplate(args ...string) string {
 }
 
 func TestAHookTellsWhatWentWrong(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.target(kindDeployment, "shop")
 	g.deed("run_hook", target, "{template: "+hookTemplate("job", "--fail-times", "9")+"}").refused("it failed", "work logged")
@@ -113,13 +120,14 @@ func TestAHookTellsWhatWentWrong(t *testing.T) {
 	}
 	g.until("the hook was stopped", func() bool {
 		_, err := g.BatchV1().Jobs(namespace).Get(t.Context(), name, metav1.GetOptions{})
-		return isGone(err)
+		return apierrors.IsNotFound(err)
 	})
 	g.deed("run_hook", target, "{from: cronjob/nobody}").refused("cronjob " + g.ns + "/nobody")
 }
 
 // A hook that runs when Jenner dies is waited for by the next one, and not begun a second time.
 func TestAHookIsBegunOnce(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("people", strings.Replace(strings.Replace(job("cleanup", "", "job", "--takes", "1s"), "kind: Job", "kind: CronJob", 1),
 		"spec: {backoffLimit: 0,", "spec: {schedule: '0 0 1 1 *', suspend: true, jobTemplate: {spec: {backoffLimit: 0,", 1)+"}}")

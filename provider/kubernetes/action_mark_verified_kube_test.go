@@ -23,6 +23,7 @@ func (g *ground) verified(target jenner.Target) {
 }
 
 func TestMarkVerifiedConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.serving("shop", 1)
 		make := g.made("mark_verified", kindDeployment, "{for: 1s}")
@@ -41,6 +42,7 @@ func TestMarkVerifiedConforms(t *testing.T) {
 }
 
 func TestOnlyWhatServesForLongIsMarked(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	err := g.deed("mark_verified", target, "{}").refused("since", "only, and 10m are asked for")
@@ -53,6 +55,7 @@ func TestOnlyWhatServesForLongIsMarked(t *testing.T) {
 
 // Between the look and the mark another release came, of which nobody has seen anything.
 func TestAMarkThatCameTooLate(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	deed := g.deed("mark_verified", target, "{for: 1s}")
@@ -72,6 +75,7 @@ func TestAMarkThatCameTooLate(t *testing.T) {
 
 // The newest revision that was marked is gone back to, over one in between that nobody has seen healthy.
 func TestEveryKindOfWorkloadRollsBackToWhatWasVerified(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	kinds := map[string]func(name string, template string) string{
 		kindDeployment:  func(name, template string) string { return deployment(name, 1, template) },

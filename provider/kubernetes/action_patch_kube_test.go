@@ -17,6 +17,7 @@ import (
 const settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {color: red, size: big}}"
 
 func TestPatchConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		g.as("people", settings)
 		target := g.target(kindConfigMap, "settings")
@@ -26,6 +27,7 @@ func TestPatchConforms(t *testing.T) {
 }
 
 func TestEveryTypeOfPatchIsTakenBackExactly(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	before := jsonOf(written(g.live(target).Object))
@@ -50,6 +52,7 @@ func TestEveryTypeOfPatchIsTakenBackExactly(t *testing.T) {
 }
 
 func TestAPatchKeepsToItsTarget(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("people", settings)
 	target := g.target(kindConfigMap, "settings")
@@ -59,6 +62,7 @@ func TestAPatchKeepsToItsTarget(t *testing.T) {
 }
 
 func TestSomebodyFasterIsNotOverwritten(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("people", settings)
 	target := g.target(kindConfigMap, "settings")
@@ -90,6 +94,7 @@ func (g *ground) inFile(kind, name, text string) (jenner.Target, string) {
 }
 
 func TestRevertDriftConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		g.as("kubectl-client-side-apply", settings)
 		target, _ := g.inFile(kindConfigMap, "settings", "kind: Other\n---\n"+settings)
@@ -101,6 +106,7 @@ func TestRevertDriftConforms(t *testing.T) {
 }
 
 func TestDriftIsTakenFromPeopleAndNotFromPrograms(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("kubectl", settings)
 	target, _ := g.inFile(kindConfigMap, "settings", settings)
@@ -123,6 +129,7 @@ func TestDriftIsTakenFromPeopleAndNotFromPrograms(t *testing.T) {
 }
 
 func TestDriftAgainstWhatIsCommitted(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("kubectl", settings)
 	target, file := g.inFile(kindConfigMap, "settings", settings)
@@ -145,6 +152,7 @@ func TestDriftAgainstWhatIsCommitted(t *testing.T) {
 
 // TestDriftIsRevertedToTheTargetsOwnManifest, by which it was seen; a target without one is refused, before anything is done.
 func TestDriftIsRevertedToTheTargetsOwnManifest(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("kubectl", strings.Replace(settings, "red", "blue", 1))
 	target, _ := g.inFile(kindConfigMap, "settings", settings)

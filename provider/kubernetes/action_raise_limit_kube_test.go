@@ -12,6 +12,7 @@ import (
 )
 
 func TestRaiseLimitConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.serving("shop", 1)
 		return actiontest.World{Action: g.made("raise_limit", kindDeployment, "{factor: 1.5, ceiling: 128Mi}"), Call: act.Call{Target: target},
@@ -23,6 +24,7 @@ func TestRaiseLimitConforms(t *testing.T) {
 
 // TestL6TheThirdRaiseIsRefused: a container that leaks would otherwise get more and more, each time with success.
 func TestL6TheThirdRaiseIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	for _, want := range []string{"96Mi", "144Mi"} {

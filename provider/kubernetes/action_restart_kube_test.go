@@ -10,6 +10,7 @@ import (
 )
 
 func TestRestartConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.serving("shop", 1)
 		return actiontest.World{Action: g.made("restart", kindDeployment, "{}"), Call: act.Call{Target: target},
@@ -20,6 +21,7 @@ func TestRestartConforms(t *testing.T) {
 }
 
 func TestARestartReplacesEveryPod(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 2)
 	before := map[string]bool{}

@@ -30,6 +30,7 @@ func (g *ground) released(image string) jenner.Target {
 }
 
 func TestRollbackConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.released("v2")
 		g.settles(target)
@@ -41,6 +42,7 @@ func TestRollbackConforms(t *testing.T) {
 }
 
 func TestARollbackDoesNotGuess(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.released("v2")
 	g.settles(target)
@@ -50,6 +52,7 @@ func TestARollbackDoesNotGuess(t *testing.T) {
 
 // What a stuck rollout has left of the old pods has served for a while and still does, and that is seen.
 func TestARollbackSeesTheOldPodsOfAStuckRollout(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.released("crash")
 	g.deed("rollback", target, "{healthy_for: 1h}").refused("none is known to have been healthy")
@@ -63,6 +66,7 @@ func TestARollbackSeesTheOldPodsOfAStuckRollout(t *testing.T) {
 
 // Two Deployments may have the same labels; the revisions of the other one are none of this one's.
 func TestOtherRevisionsAreNotGoneBackTo(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	g.as("people", strings.Replace(deployment("shop", 0, podOf("shop", "v2")), "metadata: {name: shop}", "metadata: {name: other}", 1))
@@ -82,6 +86,7 @@ func TestOtherRevisionsAreNotGoneBackTo(t *testing.T) {
 
 // A mark is copied with other annotations, from a Deployment to its next ReplicaSet and back by kubectl. A copy says nothing.
 func TestACopiedMarkIsNoMark(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	g.verified(target)

@@ -67,6 +67,7 @@ func (g *ground) helmLast() *release.Release {
 }
 
 func TestRollbackReleaseConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.installed("", "v1", "v2")
 		return actiontest.World{Action: g.made("rollback_release", kindHelm, "{to_revision: 1}"), Call: act.Call{Target: target},
@@ -75,6 +76,7 @@ func TestRollbackReleaseConforms(t *testing.T) {
 }
 
 func TestAReleaseRollsBackToWhatWasVerified(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.installed("job --takes 100ms", "v1")
 	g.deed("rollback_release", target, "{}").refused("of 0 earlier revisions none")
@@ -104,6 +106,7 @@ func TestAReleaseRollsBackToWhatWasVerified(t *testing.T) {
 
 // A hook that fails, or takes too long, must not leave the release locked.
 func TestAFailedHookLeavesNoLock(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.installed("job --fail-times 9", "v1", "v2")
 	deed := g.deed("rollback_release", target, "{to_revision: 1}")
@@ -119,6 +122,7 @@ func TestAFailedHookLeavesNoLock(t *testing.T) {
 
 // What a crash left half done is done again, and what somebody else has under way is left to them.
 func TestAnOperationOfHelmThatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.installed("", "v1", "v2")
 	deed := g.deed("rollback_release", target, "{to_revision: 1, wait: 60s}")
@@ -157,6 +161,7 @@ func TestAnOperationOfHelmThatIsUnderWay(t *testing.T) {
 }
 
 func TestHelmEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.installed("", "v1", "v2")
 	deed := g.deed("rollback_release", target, "{to_revision: 1}")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestScaleConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.serving("shop", 1)
 		return actiontest.World{Action: g.made("scale", kindDeployment, "{by: 1, ceiling: 3}"), Call: act.Call{Target: target},
@@ -19,6 +20,7 @@ func TestScaleConforms(t *testing.T) {
 }
 
 func TestScaleKeepsToItsBounds(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 2)
 	deed := g.deed("scale", target, "{by: 5, ceiling: 3, wait: 60s}")
@@ -43,6 +45,7 @@ func TestScaleKeepsToItsBounds(t *testing.T) {
 }
 
 func TestScaleLeavesAnAutoscalerItsWork(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
 	g.as("people", autoscaler("shop", 1, 4))

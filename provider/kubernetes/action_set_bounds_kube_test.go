@@ -10,6 +10,7 @@ import (
 )
 
 func TestSetBoundsConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		g.as("people", autoscaler("shop", 1, 9))
 		target := g.target(kindHPA, "shop")
@@ -19,6 +20,7 @@ func TestSetBoundsConforms(t *testing.T) {
 }
 
 func TestBoundsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("people", autoscaler("shop", 2, 4))
 	target := g.target(kindHPA, "shop")

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jenner-heal/jenner/act"
@@ -10,6 +11,7 @@ import (
 )
 
 func TestSetImageConforms(t *testing.T) {
+	t.Parallel()
 	conform(t, func(g *ground) actiontest.World {
 		target := g.serving("shop", 1)
 		return actiontest.World{Action: g.made("set_image", kindDeployment, "{images: {app: 'jenner-test/app:v2'}}"), Call: act.Call{Target: target},
@@ -20,6 +22,7 @@ func TestSetImageConforms(t *testing.T) {
 }
 
 func TestAnImageIsSetInEveryKindOfWorkload(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	g.as("people", statefulSet("db", 1, podOf("db", "v1")))
 	g.as("people", daemonSet("agent", podOf("agent", "v1")))
@@ -37,10 +40,15 @@ func TestAnImageIsSetInEveryKindOfWorkload(t *testing.T) {
 }
 
 func TestAWaitTellsWhyItIsStuck(t *testing.T) {
+	t.Parallel()
 	g := newGround(t)
 	target := g.serving("shop", 1)
-	deed := g.deed("set_image", target, "{images: {app: 'jenner-test/app:crash'}, wait: 8s}")
-	deed.refused("has not settled", "app: CrashLoopBackOff")
+	deed := g.deed("set_image", target, "{images: {app: 'jenner-test/app:crash'}, wait: 5s}")
+	deed.refused("has not settled")
+	g.until("it is told that the container crashes", func() bool {
+		_, err := deed.make().Do(t.Context(), deed.call)
+		return err != nil && strings.Contains(err.Error(), "has not settled") && strings.Contains(err.Error(), "app: CrashLoopBackOff")
+	})
 	if deed.happened() != act.HappenedDone {
 		t.Error("the image was set, and is taken back only where that is known")
 	}

@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -16,43 +15,6 @@ import (
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
 )
-
-// served makes the API server know a kind of Flux or of Argo CD, without the controllers, until the test ends.
-func served(t *testing.T, api schema.GroupVersionResource, kind string) {
-	t.Helper()
-	g := newGround(t)
-	definition := &unstructured.Unstructured{}
-	text := strings.NewReplacer("GROUP", api.Group, "PLURAL", api.Resource, "KIND", kind, "SINGULAR", strings.ToLower(kind), "VERSION", api.Version).Replace(`
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: PLURAL.GROUP}
-spec:
-  group: GROUP
-  scope: Namespaced
-  names: {plural: PLURAL, singular: SINGULAR, kind: KIND}
-  versions: [{name: VERSION, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`)
-	if err := yaml.Unmarshal([]byte(text), &definition.Object); err != nil {
-		t.Fatal(err)
-	}
-	definitions := g.dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	g.until("nothing is left of an earlier "+kind, func() bool {
-		_, err := definitions.Get(t.Context(), definition.GetName(), metav1.GetOptions{})
-		return isGone(err)
-	})
-	if _, err := definitions.Create(t.Context(), definition, metav1.CreateOptions{FieldManager: "people"}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := definitions.Delete(context.WithoutCancel(t.Context()), definition.GetName(), metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
-	g.until("the API server serves "+kind, func() bool {
-		_, err := g.dynamic.Resource(api).Namespace(g.ns).List(t.Context(), metav1.ListOptions{})
-		return err == nil
-	})
-}
 
 // synced makes a source of GitOps, and a ConfigMap that bears its mark.
 func (g *ground) synced(api schema.GroupVersionResource, kind, spec, mark string) jenner.Target {
@@ -72,7 +34,7 @@ const fluxMark = "labels: {kustomize.toolkit.fluxcd.io/name: shop, kustomize.too
 
 func (g *ground) source(api schema.GroupVersionResource) *unstructured.Unstructured {
 	g.t.Helper()
-	source, err := g.dynamic.Resource(api).Namespace(g.ns).Get(context.WithoutCancel(g.t.Context()), "shop", metav1.GetOptions{})
+	source, err := g.dynamic.Resource(api).Namespace(g.ns).Get(g.t.Context(), "shop", metav1.GetOptions{})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -91,7 +53,7 @@ func (g *ground) suspended(api schema.GroupVersionResource, suspend any) {
 }
 
 func TestPauseSyncConforms(t *testing.T) {
-	served(t, kustomizations, "Kustomization")
+	newGround(t).served(kustomizations, "Kustomization") // serial, for the whole cluster has that kind then
 	conform(t, func(g *ground) actiontest.World {
 		target := g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
 		return actiontest.World{Action: g.made("pause_sync", kindConfigMap, "{}"), Call: act.Call{Target: target},
@@ -100,7 +62,7 @@ func TestPauseSyncConforms(t *testing.T) {
 }
 
 func TestResumeSyncConforms(t *testing.T) {
-	served(t, kustomizations, "Kustomization")
+	newGround(t).served(kustomizations, "Kustomization") // serial, for the whole cluster has that kind then
 	conform(t, func(g *ground) actiontest.World {
 		target := g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
 		g.deed("pause_sync", target, "{}").must()
@@ -121,8 +83,8 @@ func TestASourceGoesOnAsItWas(t *testing.T) {
 			"annotations: {argocd.argoproj.io/tracking-id: 'NS_shop:/ConfigMap:NS/settings'}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			served(t, c.api, c.kind)
 			g := newGround(t)
+			g.served(c.api, c.kind)
 			target := g.synced(c.api, c.kind, c.spec, c.mark)
 			before := jsonOf(g.source(c.api).Object["spec"])
 			g.deed("resume_sync", target, "{}").refused("was not paused by pause_sync")
@@ -142,7 +104,7 @@ func TestASourceGoesOnAsItWas(t *testing.T) {
 }
 
 func TestWhatSomebodyElsePausedStaysSo(t *testing.T) {
-	served(t, kustomizations, "Kustomization")
+	newGround(t).served(kustomizations, "Kustomization") // serial, for the whole cluster has that kind then
 	g := newGround(t)
 	target := g.synced(kustomizations, "Kustomization", "{suspend: true}", fluxMark)
 	if result := g.deed("pause_sync", target, "{}").must(); result.Changed {

@@ -11,34 +11,25 @@ import (
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/jenner-heal/jenner"
 )
 
-// kubeconfig writes one that reaches the API server at another address, or as a service account with these rights.
-func (p *post) kubeconfig(server string, may []rbacv1.PolicyRule) string {
+// through is a kubeconfig that reaches the API server at another address.
+func (p *post) through(server string) string {
 	p.t.Helper()
 	config := p.config
-	cluster := &api.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData, CertificateAuthority: config.CAFile}
+	address, err := url.Parse(config.Host)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cluster := &api.Cluster{Server: "https://" + server, TLSServerName: address.Hostname(),
+		CertificateAuthorityData: config.CAData, CertificateAuthority: config.CAFile}
 	user := &api.AuthInfo{ClientCertificate: config.CertFile, ClientCertificateData: config.CertData, ClientKey: config.KeyFile, ClientKeyData: config.KeyData}
-	if server != "" {
-		address, err := url.Parse(config.Host)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		cluster.Server, cluster.TLSServerName = "https://"+server, address.Hostname()
-	}
-	if may != nil {
-		user = &api.AuthInfo{Token: p.token(may)}
-	}
 	file := filepath.Join(p.t.TempDir(), "kubeconfig")
-	err := clientcmd.WriteToFile(api.Config{CurrentContext: "it", Clusters: map[string]*api.Cluster{"it": cluster}, AuthInfos: map[string]*api.AuthInfo{"it": user},
+	err = clientcmd.WriteToFile(api.Config{CurrentContext: "it", Clusters: map[string]*api.Cluster{"it": cluster}, AuthInfos: map[string]*api.AuthInfo{"it": user},
 		Contexts: map[string]*api.Context{"it": {Cluster: "it", AuthInfo: "it", Namespace: p.ns}}}, file)
 	if err != nil {
 		p.t.Fatal(err)
@@ -46,36 +37,13 @@ func (p *post) kubeconfig(server string, may []rbacv1.PolicyRule) string {
 	return file
 }
 
-// token is that of a service account that may do this and no more, in the namespace of the test.
-func (p *post) token(may []rbacv1.PolicyRule) string {
-	p.t.Helper()
-	const name = "watcher"
-	ctx := p.t.Context()
-	_, err := p.CoreV1().ServiceAccounts(p.ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	if err == nil {
-		_, err = p.RbacV1().Roles(p.ns).Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: may}, metav1.CreateOptions{})
-	}
-	if err == nil {
-		_, err = p.RbacV1().RoleBindings(p.ns).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name},
-			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: p.ns}}}, metav1.CreateOptions{})
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	request, err := p.CoreV1().ServiceAccounts(p.ns).CreateToken(ctx, name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return request.Status.Token
-}
-
 // TestMissingRightsAreTold by verb and resource, and what may be seen is seen.
 func TestMissingRightsAreTold(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
-	file := p.kubeconfig("", []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}}})
-	crash := p.service("deployment", "crash", "kubeconfig", file)
-	p.apply("people", appOf("crash", 1, "crash"))
+	crash := p.service("deployment", "crash")
+	crash.Targets[0] = p.by(crash.Targets[0], []jenner.Right{{Verb: "list", Resource: "pods"}, {Verb: "watch", Resource: "pods"}})
+	p.as("people", appOf("crash", 1, "crash"))
 	p.observe(&ObserverPods{}, crash)
 	p.until("the crash loop is told", func() bool { return p.holds("CrashLoopBackOff", "pod/crash-") && p.isSynced(crash) })
 	p.until("it is told that events and nodes may not be seen", func() bool {
@@ -83,7 +51,7 @@ func TestMissingRightsAreTold(t *testing.T) {
 	})
 	p.until("it is said that it still holds", func() bool { p.notebook.mu.Lock(); defer p.notebook.mu.Unlock(); return len(p.seen) > 1 })
 
-	other := &post{cluster: p.cluster, notebook: &notebook{}, t: t, ns: p.ns}
+	other := p.of(t)
 	other.observe(&ObserverRollouts{}, crash)
 	other.until("it is told that deployments may not be seen", func() bool { return other.isBlind(`cannot list resource "deployments"`) })
 	if other.isSynced(crash) || len(other.seen) > 0 {
@@ -93,22 +61,14 @@ func TestMissingRightsAreTold(t *testing.T) {
 
 // TestExactRightsAreEnough: with the rights that an observer asks for, and no other, it is blind to nothing.
 func TestExactRightsAreEnough(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
-	var may []rbacv1.PolicyRule
-	target := p.service("deployment", "web").Targets[0]
-	rights, err := (&ObserverChanges{}).Rights(jenner.Service{}, target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, one := range rights {
-		may = append(may, rbacv1.PolicyRule{APIGroups: []string{one.Group}, Resources: []string{one.Resource}, Verbs: []string{one.Verb}})
-	}
-	service := p.service("deployment", "web", "kubeconfig", p.kubeconfig("", may))
-	p.apply("people", appOf("web", 0, "v1"))
+	service := p.with(p.service("deployment", "web"), &ObserverChanges{})
+	p.as("people", appOf("web", 0, "v1"))
 	p.observe(&ObserverChanges{}, service)
 	p.until("it is synced", func() bool { return p.isSynced(service) })
 	if p.isBlind("") {
-		t.Errorf("with %v it is blind: %s", rights, p.notebook)
+		t.Errorf("it is blind: %s", p.notebook)
 	}
 }
 
@@ -175,18 +135,19 @@ func (s *strait) block(blocked bool) {
 // TestPartitionedAPIServer: while the API server cannot be reached nothing is over and nothing is fresh, and afterwards what
 // happened meanwhile is told.
 func TestPartitionedAPIServer(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
 	address, err := url.Parse(p.config.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	way := newStrait(t, address.Host)
-	crash := p.service("deployment", "crash", "kubeconfig", p.kubeconfig(way.Addr().String(), nil))
-	p.apply("people", appOf("crash", 1, "crash"))
+	crash := p.service("deployment", "crash", "kubeconfig", p.through(way.Addr().String()))
+	p.as("people", appOf("crash", 1, "crash"))
 	p.observe(&ObserverPods{}, crash)
 	p.until("the crash loop is told", func() bool { return p.holds("CrashLoopBackOff", "pod/crash-") && p.isSynced(crash) })
 	way.block(true)
-	p.apply("people", appOf("crash", 0, "crash"))
+	p.as("people", appOf("crash", 0, "crash"))
 	p.until("it is told that the API server does not answer", func() bool { return p.isBlind("the API server does not answer") })
 	seen, told := p.looks()
 	blindFor := time.Now().Add(2 * seenEvery)

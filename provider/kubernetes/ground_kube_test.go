@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,21 +21,25 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jenner-heal/jenner"
-	"github.com/jenner-heal/jenner/act"
-	actiontest "github.com/jenner-heal/jenner/conformance/action"
+	faulttest "github.com/jenner-heal/jenner/conformance/fault"
 	"github.com/jenner-heal/jenner/internal/catalog"
-	"github.com/jenner-heal/jenner/internal/strict"
 )
 
-// groundPatience is how long something in the cluster may take.
-const groundPatience = 90 * time.Second
+// Most of these tests only wait for the cluster, and so run at the same time, each in a namespace of its own. Those stay
+// serial, and are alone then, that take nodes out of the traffic, change what belongs to the whole cluster, sweep (which looks
+// into all namespaces), or count how often this process asks the API server.
 
-// ground is a namespace of one test on the real cluster, for actions.
+func TestMain(m *testing.M) { faulttest.Main(m, catalog.Merge(Provider).MakeFault) }
+
+// patience is how long something in the cluster may take. It is no measure of speed: only what never comes reaches it.
+const patience = 90 * time.Second
+
+// ground is a namespace of one test on the real cluster.
 type ground struct {
-	*cluster
-	t *testing.T
-	// ns is the namespace.
-	ns string
+	*cluster // a connection of its own: what the test looks at counts for nobody, and lets nobody else wait
+	t        *testing.T
+	ns       string
+	also     func() string // what else there is to tell when a test failed; may be nil
 }
 
 // newGround makes one, which is deleted with all that is in it when the test ends.
@@ -45,18 +48,22 @@ func newGround(t *testing.T) *ground {
 	if os.Getenv("KUBECONFIG") == "" {
 		t.Fatal("these tests need a real cluster: `make kubelab` starts one and prints the KUBECONFIG to set")
 	}
-	c, err := connect("", "")
+	config, namespace, err := configOf("", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &ground{cluster: c, t: t, ns: "jenner-act-" + jenner.Fingerprint(t.Name(), time.Now().String())}
+	c, err := newCluster(config, namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &ground{cluster: c, t: t, ns: "jenner-test-" + jenner.Fingerprint(t.Name(), time.Now().String())}
 	_, err = c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.ns}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		now := int64(0)
-		ctx := context.WithoutCancel(t.Context())
+		ctx := afterwards(t)
 		_ = c.CoreV1().Pods(g.ns).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
 		if err := c.CoreV1().Namespaces().Delete(ctx, g.ns, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
@@ -69,15 +76,25 @@ func newGround(t *testing.T) *ground {
 	return g
 }
 
+// of is the same namespace, for a part of the test.
+func (g *ground) of(t *testing.T) *ground { return &ground{cluster: g.cluster, t: t, ns: g.ns} }
+
+// afterwards is a context for what is taken away when a test has ended. It begins when it is asked for.
+func afterwards(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // until waits until something holds.
 func (g *ground) until(what string, holds func() bool) {
 	g.t.Helper()
-	deadline := time.Now().Add(groundPatience)
-	tick := time.NewTicker(50 * time.Millisecond)
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		if time.Now().After(deadline) {
-			g.t.Fatalf("waited %s, and still not: %s\n%s", groundPatience, what, g.told())
+			g.t.Fatalf("waited %s, and still not: %s\n%s", patience, what, g.told())
 		}
 		<-tick.C
 	}
@@ -86,16 +103,21 @@ func (g *ground) until(what string, holds func() bool) {
 // told is what the cluster says of the namespace, for a test that failed.
 func (g *ground) told() string {
 	var text strings.Builder
-	pods, err := g.CoreV1().Pods(g.ns).List(g.t.Context(), metav1.ListOptions{})
+	if g.also != nil {
+		fmt.Fprintln(&text, g.also())
+	}
+	ctx := afterwards(g.t)
+	pods, err := g.CoreV1().Pods(g.ns).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return err.Error()
+		return text.String() + err.Error()
 	}
 	for _, pod := range pods.Items {
-		fmt.Fprintf(&text, "pod %s on %q: %s, %s\n", pod.Name, pod.Spec.NodeName, pod.Status.Phase, podTrouble(&pod))
+		fmt.Fprintf(&text, "pod %s on %q: %s, %s\n", pod.Name, pod.Spec.NodeName, pod.Status.Phase,
+			jenner.Raw(slices.Concat(pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)))
 	}
-	events, err := g.CoreV1().Events(g.ns).List(g.t.Context(), metav1.ListOptions{})
+	events, err := g.CoreV1().Events(g.ns).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return err.Error()
+		return text.String() + err.Error()
 	}
 	for _, event := range events.Items {
 		fmt.Fprintf(&text, "%s %s: %s\n", event.InvolvedObject.Name, event.Reason, event.Message)
@@ -112,8 +134,10 @@ var kindsOf = map[string]schema.GroupVersionResource{
 	"Pod":                     servedAs[kindPod],
 	"Job":                     servedAs[kindJob],
 	"HorizontalPodAutoscaler": servedAs[kindHPA],
+	"PersistentVolumeClaim":   servedAs[kindPVC],
 	"CronJob":                 {Group: "batch", Version: "v1", Resource: "cronjobs"},
 	"PodDisruptionBudget":     {Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"},
+	"Secret":                  {Version: "v1", Resource: "secrets"},
 	"Service":                 {Version: "v1", Resource: "services"},
 }
 
@@ -123,7 +147,7 @@ func (g *ground) as(manager, text string) {
 	for _, document := range strings.Split(text, "\n---\n") {
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
-			g.t.Fatal(err)
+			g.t.Fatalf("%v\n%s", err, document)
 		}
 		to := g.dynamic.Resource(kindsOf[object.GetKind()]).Namespace(g.ns)
 		if _, err := to.Apply(g.t.Context(), object.GetName(), object, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
@@ -135,15 +159,19 @@ func (g *ground) as(manager, text string) {
 // meddle patches an object as somebody else does.
 func (g *ground) meddle(target jenner.Target, patch string) {
 	g.t.Helper()
-	t, c, err := reach(target)
+	to, err := g.resource(g.decoded(target))
+	if err == nil {
+		_, err = to.Patch(g.t.Context(), g.decoded(target).Object, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+	}
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	to, err := c.resource(t)
-	if err == nil {
-		_, err = to.Patch(g.t.Context(), t.Object, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
-	}
-	if err != nil {
+}
+
+// remove deletes an object.
+func (g *ground) remove(kind, name string) {
+	g.t.Helper()
+	if err := g.dynamic.Resource(kindsOf[kind]).Namespace(g.ns).Delete(g.t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		g.t.Fatal(err)
 	}
 }
@@ -182,18 +210,13 @@ func (g *ground) target(kind, name string) jenner.Target {
 	return jenner.Target{Kind: kind, Name: name, Params: jenner.Params{"namespace": jenner.Raw(g.ns)}}
 }
 
-// rolled reads a workload.
-func (g *ground) rolled(target jenner.Target) rollout {
+func (g *ground) decoded(target jenner.Target) *Target {
 	g.t.Helper()
-	t, c, err := reach(target)
+	read, err := decode(target)
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	r, err := c.rollout(g.t.Context(), t)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return r
+	return read
 }
 
 // serving makes a Deployment of the first version and waits until its pods serve.
@@ -205,19 +228,30 @@ func (g *ground) serving(name string, replicas int) jenner.Target {
 	return target
 }
 
+// settles waits until a workload has settled.
 func (g *ground) settles(target jenner.Target) {
 	g.t.Helper()
-	g.until(target.Name+" has settled", func() bool { return g.rolled(target).Settled })
+	read := g.decoded(target)
+	g.until(target.Name+" has settled", func() bool {
+		now, err := g.workload(g.t.Context(), read)
+		return err == nil && now.Settled
+	})
 }
 
-// pods are those of a workload that are not ending.
-func (g *ground) alive(target jenner.Target) []corev1.Pod {
+// rolled reads a workload.
+func (g *ground) rolled(target jenner.Target) rollout {
 	g.t.Helper()
-	t, c, err := reach(target)
+	r, err := g.rollout(g.t.Context(), g.decoded(target))
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	all, err := c.pods(g.t.Context(), t)
+	return r
+}
+
+// alive are the pods of a workload that are not ending.
+func (g *ground) alive(target jenner.Target) []corev1.Pod {
+	g.t.Helper()
+	all, err := g.pods(g.t.Context(), g.decoded(target))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -227,129 +261,47 @@ func (g *ground) alive(target jenner.Target) []corev1.Pod {
 // live reads an object.
 func (g *ground) live(target jenner.Target) *unstructured.Unstructured {
 	g.t.Helper()
-	t, c, err := reach(target)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	object, err := c.object(g.t.Context(), t)
+	object, err := g.object(g.t.Context(), g.decoded(target))
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	return object
 }
 
-// made decodes an action's parameters as people write them.
-func (g *ground) made(name, kind, params string) func() act.Action {
+// served makes the API server know a kind of somebody else's, with any content and without its controllers, until the test
+// ends. The whole cluster has it then: tests that need one stay serial.
+func (g *ground) served(api schema.GroupVersionResource, kind string) {
 	g.t.Helper()
-	var read jenner.Params
-	if err := yaml.Unmarshal([]byte(params), &read); err != nil {
+	name := api.GroupResource().String()
+	made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": name},
+		"spec": map[string]any{"group": api.Group, "scope": "Namespaced",
+			"names": map[string]any{"kind": kind, "listKind": kind + "List", "plural": api.Resource, "singular": strings.ToLower(kind)},
+			"versions": []any{map[string]any{"name": api.Version, "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}}}
+	all := g.dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	if _, err := all.Create(g.t.Context(), made, metav1.CreateOptions{FieldManager: "people"}); err != nil {
 		g.t.Fatal(err)
 	}
-	names := catalog.Names{Catalog: catalog.Merge(Provider)}
-	if _, problems, err := names.Action(name, kind, read); err != nil || len(problems) > 0 {
-		g.t.Fatal(name, params, err, problems)
-	}
-	return func() act.Action {
-		entry, _ := catalog.Merge(Provider).Action(name, kind)
-		action := entry.New()
-		if err := strict.Decode(read, action); err != nil {
-			g.t.Fatal(err)
+	g.t.Cleanup(func() {
+		ctx := afterwards(g.t)
+		if err := all.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+			g.t.Error(err)
 		}
-		return action
-	}
-}
-
-// deed is one effect as the executor brings it about.
-type deed struct {
-	g    *ground
-	make func() act.Action
-	call act.Call
-}
-
-// deed prepares an effect, with a key of its own.
-func (g *ground) deed(name string, target jenner.Target, params string) *deed {
-	g.t.Helper()
-	return &deed{g, g.made(name, target.Kind, params), act.Call{Key: "k-" + jenner.Fingerprint(name, params, time.Now().String()), Target: target}}
-}
-
-// do checks, takes the checkpoint and brings the effect about.
-func (d *deed) do() (act.Result, error) {
-	if checker, can := d.make().(act.Checker); can {
-		if err := checker.Check(d.g.t.Context(), d.call); err != nil {
-			return act.Result{}, err
+		g.until("nothing is left of "+kind, func() bool {
+			_, err := all.Get(ctx, name, metav1.GetOptions{})
+			return apierrors.IsNotFound(err)
+		})
+	})
+	g.until("the API server serves "+kind, func() bool {
+		known, err := g.Discovery().ServerResourcesForGroupVersion(api.GroupVersion().String())
+		if err != nil || !slices.ContainsFunc(known.APIResources, func(one metav1.APIResource) bool { return one.Name == api.Resource }) {
+			return false
 		}
-	}
-	if err := d.checkpoint(); err != nil {
-		return act.Result{}, err
-	}
-	ctx, cancel := context.WithTimeout(d.g.t.Context(), groundPatience)
-	defer cancel()
-	return d.make().Do(ctx, d.call)
+		_, err = g.dynamic.Resource(api).Namespace(g.ns).List(g.t.Context(), metav1.ListOptions{})
+		return err == nil
+	})
 }
-
-func (d *deed) checkpoint() error {
-	keeper, can := d.make().(act.Checkpointer)
-	if !can {
-		return nil
-	}
-	raw, err := keeper.Checkpoint(d.g.t.Context(), d.call)
-	d.call.Checkpoint = raw
-	return err
-}
-
-// must is do, where nothing may go wrong.
-func (d *deed) must() act.Result {
-	d.g.t.Helper()
-	result, err := d.do()
-	if err != nil {
-		d.g.t.Fatalf("%v\n%s", err, d.g.told())
-	}
-	d.g.t.Log(result.Summary)
-	return result
-}
-
-func (d *deed) undo() act.Result {
-	d.g.t.Helper()
-	result, err := d.make().(act.Undoer).Undo(d.g.t.Context(), d.call)
-	if err != nil {
-		d.g.t.Fatal(err)
-	}
-	d.g.t.Log(result.Summary)
-	return result
-}
-
-func (d *deed) happened() act.Happened {
-	d.g.t.Helper()
-	answer, err := d.make().(act.Resolver).Happened(d.g.t.Context(), d.call)
-	if err != nil {
-		d.g.t.Fatal(err)
-	}
-	return answer
-}
-
-// refused wants an error that says something.
-func (d *deed) refused(says ...string) error {
-	d.g.t.Helper()
-	result, err := d.do()
-	if err == nil {
-		d.g.t.Fatalf("it was done: %s", result.Summary)
-	}
-	for _, want := range says {
-		if !strings.Contains(err.Error(), want) {
-			d.g.t.Errorf("it says %q, want %q", err, want)
-		}
-	}
-	return err
-}
-
-// conform runs the suite of the actions, each test in a fresh namespace.
-func conform(t *testing.T, build func(g *ground) actiontest.World) {
-	t.Helper()
-	actiontest.Run(t, func(t *testing.T) actiontest.World { return build(newGround(t)) })
-}
-
-// is tells whether a resource was not found, for tests that wait for an end.
-func isGone(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
 
 // jsonOf is a value as a JSON text.
 func jsonOf(value any) string {

@@ -19,8 +19,8 @@ const guestImage = "jenner-test/jenner:dev"
 func TestFaultContainerKill(t *testing.T) {
 	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.container_kill", w.deployment(t, "shop", 1, startsOnce), `{"image":"`+guestImage+`"}`)
+		g := newGround(t)
+		return g.faultWorld("kubernetes.container_kill", g.deployed("shop", 1, startsOnce), `{"image":"`+guestImage+`"}`)
 	})
 }
 
@@ -36,30 +36,29 @@ func startsOnce(d *appsv1.Deployment) {
 
 // TestAContainerThatDoesNotStartAgain on what it left: the undo does not wait for it for ever, but has its pod replaced.
 func TestAContainerThatDoesNotStartAgain(t *testing.T) {
-	w := newWorld(t)
-	target := w.deployment(t, "shop", 1, startsOnce)
-	record := w.left(t, "kubernetes.container_kill", target, `{"image":"`+guestImage+`"}`)
+	t.Parallel()
+	g := newGround(t)
+	target := g.deployed("shop", 1, startsOnce)
+	record := g.left("kubernetes.container_kill", target, `{"image":"`+guestImage+`"}`)
 	_, make := made(t, record.Fault, target.Kind, `{"image":"`+guestImage+`"}`)
-	ctx, cancel := cleaning(t)
-	defer cancel()
-	if err := make().Undo(ctx, chaos.Call{Record: record}); err != nil {
+	if err := make().Undo(afterwards(t), chaos.Call{Record: record}); err != nil {
 		t.Fatal(err)
 	}
-	w.serves(t, target)
+	g.settles(target)
 }
 
 func TestFaultCPU(t *testing.T) {
 	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.cpu", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`"}`)
+		g := newGround(t)
+		return g.faultWorld("kubernetes.cpu", g.deployed("shop", 1), `{"image":"`+guestImage+`"}`)
 	})
 }
 
 func TestFaultMemory(t *testing.T) {
 	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.memory", w.deployment(t, "shop", 1), `{"image":"`+guestImage+`","size":"32Mi"}`)
+		g := newGround(t)
+		return g.faultWorld("kubernetes.memory", g.deployed("shop", 1), `{"image":"`+guestImage+`","size":"32Mi"}`)
 	})
 }

@@ -19,41 +19,24 @@ import (
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
 )
 
-var crds = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+// meshKind makes the API server know a kind of Chaos Mesh. Nothing of Chaos Mesh runs here; what its controllers would say,
+// the test says.
+func (g *ground) meshKind(kind string) {
+	g.t.Helper()
+	g.served(meshOf(kind), kind)
+	g.until("the kind is known to the fault", func() bool { return g.hasMesh(kind) == nil })
+}
 
-// meshKind makes the API server know a kind of Chaos Mesh: the same group, version and names, any content. Nothing of Chaos
-// Mesh runs here; what its controllers would say, the test says.
-func (w *world) meshKind(t *testing.T, kind string) {
-	t.Helper()
-	plural := strings.ToLower(kind)
-	made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": plural + "." + meshGroup},
-		"spec": map[string]any{"group": meshGroup, "scope": "Namespaced",
-			"names": map[string]any{"kind": kind, "listKind": kind + "List", "plural": plural, "singular": plural},
-			"versions": []any{map[string]any{"name": meshVersion, "served": true, "storage": true, "subresources": map[string]any{},
-				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}}}
-	if _, err := w.dynamic.Resource(crds).Create(t.Context(), made, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := w.dynamic.Resource(crds).Delete(ctx, made.GetName(), metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-		w.eventually(t, "the kind is gone", func() bool {
-			_, err := w.dynamic.Resource(crds).Get(ctx, made.GetName(), metav1.GetOptions{})
-			return absent(err)
-		})
-	})
-	w.eventually(t, "the kind is served", func() bool { return w.hasMesh(kind) == nil })
+func meshOf(kind string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: meshGroup, Version: meshVersion, Resource: strings.ToLower(kind)}
 }
 
 // meshController plays the controller of Chaos Mesh: it holds each fault by a finalizer, injects it, and lets it go once it
 // has recovered it.
-func (w *world) meshController(t *testing.T, kind string) {
-	ctx, end := context.WithCancel(t.Context())
+func (g *ground) meshController(kind string) {
+	ctx, end := context.WithCancel(g.t.Context())
 	ended := make(chan struct{})
-	all := w.dynamic.Resource(schema.GroupVersionResource{Group: meshGroup, Version: meshVersion, Resource: strings.ToLower(kind)}).Namespace(w.namespace)
+	all := g.dynamic.Resource(meshOf(kind)).Namespace(g.ns)
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(50 * time.Millisecond)
@@ -74,7 +57,7 @@ func (w *world) meshController(t *testing.T, kind string) {
 			}
 		}
 	}()
-	t.Cleanup(func() { end(); <-ended })
+	g.t.Cleanup(func() { end(); <-ended })
 }
 
 // meshStep is what Chaos Mesh does next with a fault.
@@ -113,19 +96,19 @@ func meshStep(one *unstructured.Unstructured) bool {
 const meshParams = `{"kind":"NetworkChaos","spec":{"action":"delay","delay":{"latency":"10ms"}}}`
 
 func TestFaultChaosMesh(t *testing.T) {
-	shared := newWorld(t)
-	shared.meshKind(t, "NetworkChaos")
+	newGround(t).meshKind("NetworkChaos") // serial, for the whole cluster has that kind then
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		w.meshController(t, "NetworkChaos")
-		return w.faultWorld(t, "kubernetes.chaos_mesh", w.deployment(t, "shop", 1), meshParams)
+		g := newGround(t)
+		g.meshController("NetworkChaos")
+		return g.faultWorld("kubernetes.chaos_mesh", g.deployed("shop", 1), meshParams)
 	})
 }
 
 func TestChaosMeshThatIsNotInstalledIsRefused(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	g := newGround(t)
 	_, fault := made(t, "kubernetes.chaos_mesh", kindDeployment, strings.ReplaceAll(meshParams, "NetworkChaos", "TimeChaos"))
-	_, err := fault().(chaos.Checkpointer).Checkpoint(t.Context(), chaos.Call{Record: jenner.FaultRecord{ID: "x", Target: w.deployment(t, "shop", 1)}})
+	_, err := fault().(chaos.Checkpointer).Checkpoint(t.Context(), chaos.Call{Record: jenner.FaultRecord{ID: "x", Target: g.deployed("shop", 1)}})
 	if err == nil || !strings.Contains(fmt.Sprint(err), "helm install chaos-mesh") {
 		t.Errorf("without Chaos Mesh it says %v", err)
 	}

@@ -14,24 +14,21 @@ import (
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
 )
 
-// secondNode is the node that tests may break.
-const secondNode = "node2"
-
 func TestFaultCordon(t *testing.T) {
 	passes(t, func(t *testing.T) faulttest.World {
-		return newWorld(t).nodeWorld(t, "kubernetes.cordon", `{}`)
+		return newGround(t).nodeWorld("kubernetes.cordon", `{}`)
 	})
 }
 
 func TestFaultDrain(t *testing.T) {
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		app := "drained-" + jenner.Fingerprint(w.namespace)
+		g := newGround(t)
+		app := "drained-" + jenner.Fingerprint(g.ns)
 		// One pod on each node where that can be, and both on one while the other is drained.
-		w.deployment(t, app, 2, func(d *appsv1.Deployment) {
+		g.deployed(app, 2, func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.TopologySpreadConstraints = spread(app)
 		})
-		return w.nodeWorld(t, "kubernetes.drain", fmt.Sprintf(`{"selector":"app=%s"}`, app))
+		return g.nodeWorld("kubernetes.drain", fmt.Sprintf(`{"selector":"app=%s"}`, app))
 	})
 }
 
@@ -45,15 +42,15 @@ func TestFaultNodeStop(t *testing.T) {
 		lab = filepath.Join(dir, "kubelab")
 	}
 	passes(t, func(t *testing.T) faulttest.World {
-		return newWorld(t).nodeWorld(t, "kubernetes.node_stop",
-			fmt.Sprintf(`{"stop":[%q,"node","stop",%q],"start":[%q,"node","start",%q]}`, lab, secondNode, lab, secondNode))
+		return newGround(t).nodeWorld("kubernetes.node_stop",
+			fmt.Sprintf(`{"stop":[%q,"node","stop",%q],"start":[%q,"node","start",%q]}`, lab, spare, lab, spare))
 	})
 }
 
 // nodeWorld is a world of the suite for a fault on the second node.
-func (w *world) nodeWorld(t *testing.T, fault, params string) faulttest.World {
-	t.Helper()
-	world := w.faultWorld(t, fault, jenner.Target{Kind: kindNode, Name: secondNode}, params)
+func (g *ground) nodeWorld(fault, params string) faulttest.World {
+	g.t.Helper()
+	world := g.faultWorld(fault, jenner.Target{Kind: kindNode, Name: spare}, params)
 	world.Absent = jenner.Target{Kind: kindNode, Name: "node9"}
 	return world
 }

@@ -18,31 +18,33 @@ import (
 func TestFaultPartition(t *testing.T) {
 	t.Parallel()
 	passes(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.partition", w.deployment(t, "shop", 2), `{"port":8080}`)
+		g := newGround(t)
+		return g.faultWorld("kubernetes.partition", g.deployed("shop", 2), `{"port":8080}`)
 	})
 }
 
 func TestFaultPartitionOfSomePods(t *testing.T) {
+	t.Parallel()
 	faulttest.Run(t, func(t *testing.T) faulttest.World {
-		w := newWorld(t)
-		return w.faultWorld(t, "kubernetes.partition", w.deployment(t, "shop", 2), `{"port":8080,"pods":"one","direction":"in"}`)
+		g := newGround(t)
+		return g.faultWorld("kubernetes.partition", g.deployed("shop", 2), `{"port":8080,"pods":"one","direction":"in"}`)
 	})
 }
 
 // TestAPartitionThatNobodyEnforcesHasNoEffect: policies only ever allow, so that one that allows everything takes the fault
 // its effect, as a network plugin does that knows of no policies.
 func TestAPartitionThatNobodyEnforcesHasNoEffect(t *testing.T) {
-	w := newWorld(t)
-	target := w.deployment(t, "shop", 1)
-	_, err := w.NetworkingV1().NetworkPolicies(w.namespace).Create(t.Context(), &networkingv1.NetworkPolicy{
+	t.Parallel()
+	g := newGround(t)
+	target := g.deployed("shop", 1)
+	_, err := g.NetworkingV1().NetworkPolicies(g.ns).Create(t.Context(), &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything"},
 		Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 			Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := w.inject(t, "kubernetes.partition", target, `{"port":8080}`)
+	record := g.inject("kubernetes.partition", target, `{"port":8080}`)
 	_, fault := made(t, record.Fault, target.Kind, `{"port":8080}`)
 	witness, err := fault().Bite(t.Context(), chaos.Call{Record: record})
 	if err != nil || witness.Bit || !strings.Contains(witness.Saw, "still accepts connections") {
@@ -54,20 +56,18 @@ func TestAPartitionThatNobodyEnforcesHasNoEffect(t *testing.T) {
 }
 
 // inject injects a fault through the Injector, for a minute, and undoes it in the end.
-func (w *world) inject(t *testing.T, fault string, target jenner.Target, params string) jenner.FaultRecord {
-	t.Helper()
-	injector := faulttest.Injector(t, catalog.Merge(Provider).MakeFault)
-	read, _ := made(t, fault, target.Kind, params)
-	record, err := injector.Inject(t.Context(), jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(w.namespace, fault, params), Drill: "d-test", Fault: fault,
+func (g *ground) inject(fault string, target jenner.Target, params string) jenner.FaultRecord {
+	g.t.Helper()
+	injector := faulttest.Injector(g.t, catalog.Merge(Provider).MakeFault)
+	read, _ := made(g.t, fault, target.Kind, params)
+	record, err := injector.Inject(g.t.Context(), jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(g.ns, fault, params), Drill: "d-test", Fault: fault,
 		Params: read, Target: target}, patience)
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := cleaning(t)
-		defer cancel()
-		if err := injector.Undo(ctx, record); err != nil {
-			t.Errorf("the fault is not undone: %v", err)
+	g.t.Cleanup(func() {
+		if err := injector.Undo(afterwards(g.t), record); err != nil {
+			g.t.Errorf("the fault is not undone: %v", err)
 		}
 	})
 	return record
@@ -75,27 +75,21 @@ func (w *world) inject(t *testing.T, fault string, target jenner.Target, params 
 
 // TestTheWitnessAsksThroughTheServer: where this process does not reach the pods, the API server does.
 func TestTheWitnessAsksThroughTheServer(t *testing.T) {
-	w := newWorld(t)
-	target := w.deployment(t, "shop", 1)
-	read, err := decode(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pods, err := w.pods(t.Context(), read)
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	g := newGround(t)
+	target := g.deployed("shop", 1)
+	pods := g.alive(target)
 	said := func(port int32) string {
-		why, err := w.connects(t.Context(), wayServer, &pods[0], port)
+		why, err := g.connects(t.Context(), wayServer, &pods[0], port)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return why
 	}
-	w.eventually(t, "the API server reaches the pod", func() bool { return said(8080) == "" })
+	g.until("the API server reaches the pod", func() bool { return said(8080) == "" })
 	if why := said(9); !strings.Contains(why, "connection refused") {
 		t.Errorf("a port that nobody serves: %q", why)
 	}
-	w.inject(t, "kubernetes.partition", target, `{"port":8080}`)
-	w.eventually(t, "the API server does not reach the pod either", func() bool { return said(8080) != "" })
+	g.inject("kubernetes.partition", target, `{"port":8080}`)
+	g.until("the API server does not reach the pod either", func() bool { return said(8080) != "" })
 }

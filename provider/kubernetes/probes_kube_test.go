@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
@@ -17,7 +16,7 @@ import (
 
 // ask asks a probe once, as the prober does.
 func (p *post) ask(probe telemetry.Probe, call telemetry.ProbeCall) telemetry.Result {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	return probe.Probe(ctx, call)
 }
@@ -38,12 +37,13 @@ func callOf(service jenner.Service) telemetry.ProbeCall {
 
 // TestProbesConform runs the suite of all probes against workloads that serve and that never do.
 func TestProbesConform(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
 	const front = "{apiVersion: v1, kind: Service, metadata: {name: %[1]s}, spec: {selector: {app: %[1]s}, ports: [{port: 80, targetPort: 8080}]}}"
-	p.apply("people", appOf("web", 1, "v1"))
-	p.apply("people", fmt.Sprintf(front, "web")+"\n---\n"+fmt.Sprintf(front, "sick"))
-	p.apply("people", appOf("sick", 1, "v1", "NEVER_READY=1"))
-	p.apply("people", appOf("gone", 1, "crash"))
+	p.as("people", appOf("web", 1, "v1"))
+	p.as("people", fmt.Sprintf(front, "web")+"\n---\n"+fmt.Sprintf(front, "sick"))
+	p.as("people", appOf("sick", 1, "v1", "NEVER_READY=1"))
+	p.as("people", appOf("gone", 1, "crash"))
 	web, sick, gone := p.service("deployment", "web"), p.service("deployment", "sick"), p.service("deployment", "gone")
 	p.answers(&ProbeRollout{}, callOf(web), telemetry.OK, "")
 	p.answers(&ProbeEndpoints{Min: 1}, callOf(web), telemetry.OK, "")
@@ -75,7 +75,7 @@ func conforms(t *testing.T, suite probetest.Suite) {
 	for want, setup := range map[telemetry.Outcome]probetest.Setup{telemetry.OK: suite.OK, telemetry.Failed: suite.Failing} {
 		probe, call := setup(t)
 		for range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			got := probe.Probe(ctx, call)
 			cancel()
 			if got.Outcome != want || (got.Message == "") != (want == telemetry.OK) {
@@ -92,14 +92,14 @@ func conforms(t *testing.T, suite probetest.Suite) {
 }
 
 // TestProbesHearOfChanges: Watch returns when a pod changes, and what is asked then comes from the watch, without a question
-// to the API server.
+// to the API server. It counts these, and so is serial.
 func TestProbesHearOfChanges(t *testing.T) {
 	p := newPost(t)
-	p.apply("people", appOf("web", 1, "v1"))
+	p.as("people", appOf("web", 1, "v1"))
 	call := callOf(p.service("deployment", "web"))
 	probe := &ProbeAlive{}
 	p.answers(&ProbeWorkload{}, call, telemetry.OK, "")
-	ctx, cancel := context.WithTimeout(t.Context(), postPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	one, in, err := subjectOf("web", call.Target)
 	if err != nil {
@@ -109,11 +109,11 @@ func TestProbesHearOfChanges(t *testing.T) {
 	defer held.release()
 	p.until("the pods are watched", func() bool { return in.tower.peek(thePods, in.namespace) != nil })
 	p.ask(probe, call)
-	before := p.asked.Load()
+	before := in.tower.cluster.asked.Load()
 	for range 20 {
 		p.ask(probe, call)
 	}
-	if more := p.asked.Load() - before; more > 5 { // others of this process ask whether the API server lives
+	if more := in.tower.cluster.asked.Load() - before; more > 5 { // others of this process ask whether the API server lives
 		t.Errorf("20 questions took %d requests", more)
 	}
 	pods := one.theirs(held)
@@ -130,8 +130,9 @@ func TestProbesHearOfChanges(t *testing.T) {
 
 // TestPodHTTPSeesWhatReadinessDoesNot, and says which pod.
 func TestPodHTTPSeesWhatReadinessDoesNot(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
-	p.apply("people", appOf("web", 2, "v1"))
+	p.as("people", appOf("web", 2, "v1"))
 	call := callOf(p.service("deployment", "web"))
 	p.answers(&ProbeWorkload{}, call, telemetry.OK, "")
 	for _, through := range []string{throughPod, throughProxy} {
@@ -143,14 +144,15 @@ func TestPodHTTPSeesWhatReadinessDoesNot(t *testing.T) {
 }
 
 func TestDiscover(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
 	mark := func(text, service, annotations string) string {
 		return strings.Replace(text, "metadata: {name: ", "metadata: {labels: {jenner.dev/service: "+service+"}, annotations: {"+annotations+"}, name: ", 1)
 	}
-	p.apply("people", mark(appOf("web", 0, "v1"), "shop", `jenner.dev/owner: shop-team, jenner.dev/tier: "1", jenner.dev/depends-on: db`))
-	p.apply("people", mark(appOf("worker", 0, "v1"), "shop", ""))
-	p.apply("people", mark(appOf("db", 0, "v1"), "db", ""))
-	p.apply("people", appOf("other", 0, "v1"))
+	p.as("people", mark(appOf("web", 0, "v1"), "shop", `jenner.dev/owner: shop-team, jenner.dev/tier: "1", jenner.dev/depends-on: db`))
+	p.as("people", mark(appOf("worker", 0, "v1"), "shop", ""))
+	p.as("people", mark(appOf("db", 0, "v1"), "db", ""))
+	p.as("people", appOf("other", 0, "v1"))
 	found, err := Discover(t.Context(), "", "", []string{p.ns})
 	if err != nil || len(found) != 2 || found[1].Name != "shop" || found[1].Owner != "shop-team" || found[1].Tier != 1 ||
 		!slices.Equal(found[1].DependsOn, []string{"db"}) || len(found[1].Targets) != 2 {

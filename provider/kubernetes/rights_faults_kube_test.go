@@ -24,20 +24,20 @@ import (
 // harm is how one fault is tried by somebody who has exactly its rights.
 type harm struct {
 	fault, params string
-	target        func(t *testing.T, w *world) jenner.Target
+	target        func(g *ground) jenner.Target
 	// harmless says that it cannot bite, as it is written here.
 	harmless bool
 	// open says that some of the rights are for what the target may turn out to be, and is not here.
 	open bool
 }
 
-func shopOf(pods int32) func(t *testing.T, w *world) jenner.Target {
-	return func(t *testing.T, w *world) jenner.Target { return w.deployment(t, "shop", pods) }
+func shopOf(pods int32) func(g *ground) jenner.Target {
+	return func(g *ground) jenner.Target { return g.deployed("shop", pods) }
 }
 
-func podsOfShop(t *testing.T, w *world) jenner.Target {
-	w.deployment(t, "shop", 1)
-	return w.selecting("app=shop")
+func podsOfShop(g *ground) jenner.Target {
+	g.deployed("shop", 1)
+	return g.selecting("app=shop")
 }
 
 // harms are all faults. Those of nodes are apart, for others test in the same cluster.
@@ -49,42 +49,48 @@ var harms = []harm{
 	{"bad_image", `{"at_once":true}`, shopOf(1), false, false},
 	{"crash_loop", `{"at_once":true,"env":{"CRASH_AFTER":"0s"}}`, shopOf(1), false, false},
 	{"bad_release", `{"image":"jenner-test/app:v2"}`, shopOf(1), false, false},
-	{"config_drift", `{"key":"other","value":"2"}`, func(t *testing.T, w *world) jenner.Target { return w.config(t) }, false, false},
-	{"bounds", `{"min":2,"max":3}`, func(t *testing.T, w *world) jenner.Target {
-		w.deployment(t, "shop", 1)
-		return w.scaler(t, "shop", 1, 1)
+	{"config_drift", `{"key":"other","value":"2"}`, func(g *ground) jenner.Target { return g.configMap() }, false, false},
+	{"bounds", `{"min":2,"max":3}`, func(g *ground) jenner.Target {
+		g.deployed("shop", 1)
+		return g.scaler("shop", 1, 1)
 	}, false, false},
 	{"container_kill", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
 	{"cpu", `{"image":"` + guestImage + `"}`, shopOf(1), false, false},
 	{"memory", `{"image":"` + guestImage + `","size":"32Mi"}`, shopOf(1), false, false},
 	{"partition", `{"port":8080,"through":"proxy"}`, shopOf(1), false, false},
 	{"partition", `{"port":8080,"through":"proxy","pods":"one"}`, shopOf(1), false, false},
-	{"chaos_mesh", `{"kind":"StressChaos","spec":{"stressors":{"cpu":{"workers":1}}}}`, func(t *testing.T, w *world) jenner.Target {
-		w.meshKind(t, "StressChaos")
-		w.meshController(t, "StressChaos")
-		w.collected(t, "StressChaos")
-		return w.deployment(t, "shop", 1)
+	{"chaos_mesh", `{"kind":"StressChaos","spec":{"stressors":{"cpu":{"workers":1}}}}`, func(g *ground) jenner.Target {
+		g.meshKind("StressChaos")
+		g.meshController("StressChaos")
+		g.collected("StressChaos")
+		return g.deployed("shop", 1)
 	}, false, false},
 }
 
 var harmsOfNodes = []harm{
 	{"cordon", `{}`, nodeTwo, false, false},
-	{"drain", `{"selector":"app=drained"}`, func(t *testing.T, w *world) jenner.Target {
-		w.deployment(t, "drained", 1, func(d *appsv1.Deployment) {
-			d.Spec.Template.Spec.NodeSelector = map[string]string{"kubernetes.io/hostname": secondNode}
+	{"drain", `{"selector":"app=drained"}`, func(g *ground) jenner.Target {
+		g.deployed("drained", 1, func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.NodeSelector = map[string]string{"kubernetes.io/hostname": spare}
 		})
-		return nodeTwo(t, w)
+		return nodeTwo(g)
 	}, false, true},
 	// Its commands do nothing here: what it asks the API server is the same.
 	{"node_stop", `{"stop":["true"],"start":["true"]}`, nodeTwo, true, false},
 }
 
-func nodeTwo(*testing.T, *world) jenner.Target {
-	return jenner.Target{Kind: kindNode, Name: secondNode}
+func nodeTwo(*ground) jenner.Target {
+	return jenner.Target{Kind: kindNode, Name: spare}
 }
 
 func (h harm) String() string {
 	return h.fault + strings.NewReplacer(`"`, "", "/", "-").Replace(h.params)
+}
+
+// alone tells whether it is tried with what belongs to the whole cluster: its kinds, or the spare node. For those the tests of
+// all are serial, and let the others run beside each other.
+func (h harm) alone() bool {
+	return slices.Contains([]string{"chaos_mesh", "cordon", "drain", "node_stop"}, h.fault)
 }
 
 // needs are the rights that the fault says it needs, each once.
@@ -101,48 +107,47 @@ func (h harm) needs(t *testing.T, target jenner.Target) []jenner.Right {
 
 // life is all that the fault does from its checkpoint to its end, by somebody who has these rights, with the look of a later
 // Jenner for what is left. The error is what the API server refused.
-func (h harm) life(t *testing.T, w *world, target jenner.Target, rights []jenner.Right) error {
-	t.Helper()
-	g := &ground{cluster: w.cluster, t: t, ns: w.namespace}
+func (h harm) life(g *ground, target jenner.Target, rights []jenner.Right) error {
+	g.t.Helper()
 	limited := g.by(target, rights)
-	read, _ := made(t, "kubernetes."+h.fault, target.Kind, h.params)
-	injector := faulttest.Injector(t, catalog.Merge(Provider).MakeFault)
-	record := jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(w.namespace, h.fault, fmt.Sprint(time.Now())), Drill: "d-test", Fault: "kubernetes." + h.fault,
+	read, _ := made(g.t, "kubernetes."+h.fault, target.Kind, h.params)
+	injector := faulttest.Injector(g.t, catalog.Merge(Provider).MakeFault)
+	record := jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(g.ns, h.fault, fmt.Sprint(time.Now())), Drill: "d-test", Fault: "kubernetes." + h.fault,
 		Params: read, Target: limited}
-	record, err := injector.Inject(t.Context(), record, patience)
+	record, err := injector.Inject(g.t.Context(), record, patience)
 	if err != nil {
 		return err
 	}
 	defer func() { // what the rights did not allow to take back
 		record.Target = target
-		if err := injector.Undo(t.Context(), record); err != nil {
-			t.Errorf("the fault is not undone: %v", err)
+		if err := injector.Undo(g.t.Context(), record); err != nil {
+			g.t.Errorf("the fault is not undone: %v", err)
 		}
 	}()
 	var refused error
-	w.eventually(t, "it bites, or is refused", func() bool {
-		witness, err := injector.Bite(t.Context(), record)
+	g.until("it bites, or is refused", func() bool {
+		witness, err := injector.Bite(g.t.Context(), record)
 		refused = err
 		return err != nil || witness.Bit || h.harmless
 	})
 	if refused == nil {
-		_, refused = injector.Armed(t.Context(), record)
+		_, refused = injector.Armed(g.t.Context(), record)
 	}
 	if refused == nil {
-		record, refused = injector.Renew(t.Context(), record, patience)
+		record, refused = injector.Renew(g.t.Context(), record, patience)
 	}
 	if refused == nil {
-		refused = h.found(t, w, record)
+		refused = h.found(g, record)
 	}
 	if refused == nil {
-		refused = injector.Undo(t.Context(), record)
+		refused = injector.Undo(g.t.Context(), record)
 	}
 	return refused
 }
 
 // found is the look of a later Jenner: where the fault has left a mark, it sees it.
-func (h harm) found(t *testing.T, w *world, record jenner.FaultRecord) error {
-	t.Helper()
+func (h harm) found(g *ground, record jenner.FaultRecord) error {
+	g.t.Helper()
 	_, c, err := reach(record.Target)
 	if err != nil {
 		return err
@@ -155,7 +160,7 @@ func (h harm) found(t *testing.T, w *world, record jenner.FaultRecord) error {
 		if at.Name == "" {
 			continue
 		}
-		objects, hidden, err := c.touched(t.Context(), at.resource(), []string{w.namespace})
+		objects, hidden, err := c.touched(g.t.Context(), at.resource(), []string{g.ns})
 		if len(hidden) > 0 {
 			err = apierrors.NewForbidden(at.resource().GroupResource(), at.Name, errors.New(hidden[0]))
 		}
@@ -163,7 +168,7 @@ func (h harm) found(t *testing.T, w *world, record jenner.FaultRecord) error {
 			return err
 		}
 		if len(objects) == 0 {
-			t.Errorf("nobody would find %s", at)
+			g.t.Errorf("nobody would find %s", at)
 		}
 	}
 	return nil
@@ -186,10 +191,13 @@ func TestEveryFaultIsTriedWithItsRights(t *testing.T) {
 func enoughToHarm(t *testing.T, list []harm) {
 	for _, one := range list {
 		t.Run(one.String(), func(t *testing.T) {
-			w := newWorld(t)
-			target := one.target(t, w)
-			if err := one.life(t, w, target, one.needs(t, target)); err != nil {
-				t.Errorf("with %v: %v\n%s", one.needs(t, target), err, w.story(t))
+			if !one.alone() {
+				t.Parallel()
+			}
+			g := newGround(t)
+			target := one.target(g)
+			if err := one.life(g, target, one.needs(t, target)); err != nil {
+				t.Errorf("with %v: %v\n%s", one.needs(t, target), err, g.told())
 			}
 		})
 	}
@@ -202,15 +210,18 @@ func neededToHarm(t *testing.T, list []harm) {
 			continue
 		}
 		t.Run(one.String(), func(t *testing.T) {
-			w := newWorld(t)
-			target := one.target(t, w)
+			if !one.alone() {
+				t.Parallel()
+			}
+			g := newGround(t)
+			target := one.target(g)
 			rights := one.needs(t, target)
 			for i, without := range rights {
 				if slices.Contains(workloadKinds, target.Kind) {
-					w.serves(t, target)
+					g.settles(target)
 				}
 				t.Logf("without %s", without)
-				err := one.life(t, w, target, slices.Delete(slices.Clone(rights), i, i+1))
+				err := one.life(g, target, slices.Delete(slices.Clone(rights), i, i+1))
 				if !apierrors.IsForbidden(err) && !strings.Contains(fmt.Sprint(err), "is forbidden: User") { // told by the process that holds it
 					t.Errorf("without %s: %v", without, err)
 				}
@@ -220,27 +231,28 @@ func neededToHarm(t *testing.T, list []harm) {
 }
 
 // collected waits until the cluster's garbage collector knows a kind, without which it lets nothing of it go.
-func (w *world) collected(t *testing.T, kind string) {
-	t.Helper()
-	at := spot{Group: meshGroup, Version: meshVersion, Resource: strings.ToLower(kind), Namespace: w.namespace, Name: "first"}
+func (g *ground) collected(kind string) {
+	g.t.Helper()
+	at := spot{Group: meshGroup, Version: meshVersion, Resource: strings.ToLower(kind), Namespace: g.ns, Name: "first"}
 	first := &unstructured.Unstructured{Object: map[string]any{"apiVersion": meshGroup + "/" + meshVersion, "kind": kind, "metadata": map[string]any{"name": "first"}}}
-	first, err := w.in(at).Create(t.Context(), first, metav1.CreateOptions{})
+	first, err := g.in(at).Create(g.t.Context(), first, metav1.CreateOptions{})
 	if err == nil {
-		err = w.delete(t.Context(), at, first.GetUID())
+		err = g.delete(g.t.Context(), at, first.GetUID())
 	}
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	w.eventually(t, "the garbage collector knows the kind", func() bool { _, err := w.get(t.Context(), at); return absent(err) })
+	g.until("the garbage collector knows the kind", func() bool { _, err := g.get(g.t.Context(), at); return apierrors.IsNotFound(err) })
 }
 
 // TestALaterJennerWithExactlyTheRightsOfAFault takes that one back, and says where it may not look for others.
 func TestALaterJennerWithExactlyTheRightsOfAFault(t *testing.T) {
-	w := newWorld(t)
-	target := w.config(t)
+	t.Parallel()
+	g := newGround(t)
+	target := g.configMap()
 	one := harm{fault: "config_drift", params: `{"key":"other","value":"2"}`}
-	record := w.left(t, "kubernetes."+one.fault, target, one.params)
-	limited := (&ground{cluster: w.cluster, t: t, ns: w.namespace}).by(target, one.needs(t, target))
+	record := g.left("kubernetes."+one.fault, target, one.params)
+	limited := g.by(target, one.needs(t, target))
 	swept, err := sweeper{}.Sweep(t.Context(), []jenner.Target{limited}, over(record))
 	if len(swept) != 1 || swept[0].ID != record.ID || swept[0].Kept != "" {
 		t.Errorf("it took back %+v", swept)
@@ -249,11 +261,11 @@ func TestALaterJennerWithExactlyTheRightsOfAFault(t *testing.T) {
 		t.Errorf("it says %v of where it may not look", err)
 	}
 	said := fmt.Sprint(err)
-	if !strings.Contains(said, "networkpolicies of "+w.namespace) || !strings.Contains(said, "nodes: Jenner may not list them") ||
+	if !strings.Contains(said, "networkpolicies of "+g.ns) || !strings.Contains(said, "nodes: Jenner may not list them") ||
 		strings.Contains(said, "configmaps") {
 		t.Errorf("it says %q", said)
 	}
-	if value := (slot{"data", "other"}).read(w.object(t, spotOfTarget(t, target)).Object); value != "1" {
+	if value := (slot{"data", "other"}).read(g.live(target).Object); value != "1" {
 		t.Errorf("it is %v", value)
 	}
 }

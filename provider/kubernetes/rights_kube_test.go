@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,7 +29,6 @@ import (
 // limited is a kubeconfig of a service account that has exactly these rights.
 func (g *ground) limited(rights []jenner.Right) string {
 	g.t.Helper()
-	ctx := context.WithoutCancel(g.t.Context())
 	account := "jenner-" + jenner.Fingerprint(g.ns, jsonOf(rights), time.Now().String())
 	rules := map[string][]rbacv1.PolicyRule{}
 	for _, right := range rights {
@@ -57,6 +55,7 @@ func (g *ground) limited(rights []jenner.Right) string {
 			ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: account}})
 		if namespace != g.ns {
 			g.t.Cleanup(func() {
+				ctx := afterwards(g.t)
 				_ = g.dynamic.Resource(bindings).Namespace(namespace).Delete(ctx, account, metav1.DeleteOptions{})
 				_ = g.dynamic.Resource(roles).Namespace(namespace).Delete(ctx, account, metav1.DeleteOptions{})
 			})
@@ -188,11 +187,11 @@ var rightfuls = []rightful{
 		return target
 	}, false},
 	{"pause_sync", "{argo_namespace: SPARE}", func(g *ground) jenner.Target {
-		served(g.t, kustomizations, "Kustomization")
+		g.served(kustomizations, "Kustomization")
 		return g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
 	}, false},
 	{"resume_sync", "{argo_namespace: SPARE}", func(g *ground) jenner.Target {
-		served(g.t, kustomizations, "Kustomization")
+		g.served(kustomizations, "Kustomization")
 		target := g.synced(kustomizations, "Kustomization", "{path: ./shop}", fluxMark)
 		g.deed("pause_sync", target, "{}").must()
 		return target
@@ -204,6 +203,12 @@ var rightfuls = []rightful{
 		return node
 	}, true},
 	{"drain", "{selector: app=SPARE}", func(g *ground) jenner.Target { node := g.node(); g.onSpare(g.ns, 1, true); return node }, false},
+}
+
+// alone tells whether it changes what belongs to the whole cluster: its kinds, or the spare node. For those the tests of all
+// are serial, and let the others run beside each other.
+func (one rightful) alone() bool {
+	return slices.Contains([]string{"pause_sync", "resume_sync", "cordon", "uncordon", "drain"}, one.action)
 }
 
 // needed are the rights that an action says it needs.
@@ -257,6 +262,9 @@ func TestEveryActionIsTriedWithItsRights(t *testing.T) {
 func TestTheRightsAreEnough(t *testing.T) {
 	for _, one := range rightfuls {
 		t.Run(one.action+strings.ReplaceAll(one.params, " ", ""), func(t *testing.T) {
+			if !one.alone() {
+				t.Parallel()
+			}
 			g := newGround(t)
 			deed := g.deed(one.action, one.target(g), strings.ReplaceAll(one.params, "SPARE", g.ns))
 			if err := deed.with(deed.needed()).whole(); err != nil {
@@ -273,6 +281,9 @@ func TestEveryRightIsNeeded(t *testing.T) {
 			continue
 		}
 		t.Run(one.action+strings.ReplaceAll(one.params, " ", ""), func(t *testing.T) {
+			if !one.alone() {
+				t.Parallel()
+			}
 			g := newGround(t)
 			target := one.target(g)
 			rights := g.deed(one.action, target, one.params).needed()

@@ -20,12 +20,13 @@ func (p *post) with(service jenner.Service, needs jenner.NeedsRights) jenner.Ser
 		p.t.Fatal(rights, err)
 	}
 	slices.SortFunc(rights, jenner.Right.Compare)
-	service.Targets = []jenner.Target{(&ground{cluster: p.cluster, t: p.t, ns: p.ns}).by(target, slices.Compact(rights))}
+	service.Targets = []jenner.Target{p.by(target, slices.Compact(rights))}
 	return service
 }
 
 // TestTheRightsOfProbesAreEnough: each gets its answer with exactly the rights that it asks for.
 func TestTheRightsOfProbesAreEnough(t *testing.T) {
+	t.Parallel()
 	probes := map[string]func() telemetry.Probe{
 		"kubernetes.alive":     func() telemetry.Probe { return &ProbeAlive{} },
 		"kubernetes.endpoints": func() telemetry.Probe { return &ProbeEndpoints{Min: 1} },
@@ -37,8 +38,8 @@ func TestTheRightsOfProbesAreEnough(t *testing.T) {
 		"kubernetes.workload": func() telemetry.Probe { return &ProbeWorkload{} },
 	}
 	p := newPost(t)
-	p.apply("people", appOf("web", 1, "v1"))
-	p.apply("people", "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}")
+	p.as("people", appOf("web", 1, "v1"))
+	p.as("people", "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}")
 	for _, entry := range catalog.Merge(Provider).Probes() {
 		make, known := probes[entry.Name]
 		if !known {
@@ -46,7 +47,7 @@ func TestTheRightsOfProbesAreEnough(t *testing.T) {
 			continue
 		}
 		t.Run(entry.Name, func(t *testing.T) {
-			mine := &post{cluster: p.cluster, notebook: p.notebook, t: t, ns: p.ns}
+			mine := p.of(t)
 			mine.answers(make(), callOf(mine.with(p.service(kindDeployment, "web"), make().(jenner.NeedsRights))), telemetry.OK, "")
 		})
 	}
@@ -55,15 +56,16 @@ func TestTheRightsOfProbesAreEnough(t *testing.T) {
 // TestTheRightsOfObserversAreEnough: with exactly the rights that it asks for, each observer is blind to nothing, whatever
 // the kind of the target.
 func TestTheRightsOfObserversAreEnough(t *testing.T) {
+	t.Parallel()
 	p := newPost(t)
-	p.apply("people", appOf("web", 0, "v1"))
+	p.as("people", appOf("web", 0, "v1"))
 	for _, entry := range catalog.Merge(Provider).Observers() {
 		for _, kind := range entry.Kinds {
 			t.Run(entry.Name+" of "+kind, func(t *testing.T) {
-				mine := &post{cluster: p.cluster, notebook: &notebook{}, t: t, ns: p.ns}
+				mine := p.of(t)
 				service := p.service(kind, "web")
 				if manifestKinds[kind] != "" && entry.Name == "kubernetes.drift" {
-					target, _ := (&ground{cluster: p.cluster, t: t, ns: p.ns}).inFile(kind, "web", "{kind: "+manifestKinds[kind]+", metadata: {name: web}}")
+					target, _ := mine.inFile(kind, "web", "{kind: "+manifestKinds[kind]+", metadata: {name: web}}")
 					target.Params["desired"] = jenner.Raw("objects.yaml")
 					service.Targets[0] = target
 				}

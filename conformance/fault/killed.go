@@ -33,7 +33,7 @@ const (
 )
 
 // killedLease is how long the faults of Killed last where nobody renews them.
-const killedLease = time.Second
+const killedLease = 2 * time.Second
 
 var update = flag.Bool("killed.update", false, "write down anew what ends each fault when processes are killed")
 

@@ -34,7 +34,8 @@ type FaultCPU struct {
 	// Share is how much of all processors, or of the quota of the process's group, is burnt in place of that; all of it
 	// where neither is said.
 	Share jenner.Share `json:"share,omitempty"`
-	// Nice is how far the threads step back before others, 0 to 19: at 19 they burn little more than nobody wants.
+	// Nice is how far the threads step back before others, 1 to 19: at 19 they burn little more than nobody wants. Where it is
+	// 0, they stand where Jenner stands.
 	Nice int `json:"nice,omitempty"`
 }
 
@@ -167,6 +168,9 @@ func settle(where place, processors unix.CPUSet, nice int) error {
 		if err := unix.SchedSetaffinity(tid, &processors); err != nil {
 			return fmt.Errorf("the processors of pid %d cannot be used: %w", where.Pid, err)
 		}
+	}
+	if nice == 0 {
+		return nil // Jenner may stand further back, and stepping forward again needs a right of its own
 	}
 	if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
 		return fmt.Errorf("the nice level %d cannot be taken: needs CAP_SYS_NICE; run as root, or leave it out (%w)", nice, err)

@@ -53,6 +53,23 @@ func ticks(stats map[int]procfs.ProcStat) (sum uint) {
 	return sum
 }
 
+// TestALoadStandsWhereJennerStands: where nobody says how far it steps back, it does not step forward either, which needs a
+// right that containers rarely have.
+func TestALoadStandsWhereJennerStands(t *testing.T) {
+	stood, err := 0, error(nil)
+	onThread(func() {
+		if err = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 5); err != nil {
+			return
+		}
+		if err = settle(place{}, unix.CPUSet{}, 0); err == nil {
+			stood, err = unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid())
+		}
+	})
+	if err != nil || stood != 20-5 { // the kernel says 20 less the nice level
+		t.Errorf("it stands at %d (%v), want 15", stood, err)
+	}
+}
+
 // TestCPUBurns: the kernel counts the time, in so many threads of the nice level, and when it is undone nobody burns.
 func TestCPUBurns(t *testing.T) {
 	injector, record := inject(t, "cpu", machine, jenner.Params{"workers": jenner.Raw(2), "nice": jenner.Raw(7)})

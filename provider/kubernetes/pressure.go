@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -155,7 +156,7 @@ func (c *cluster) keep(ctx context.Context, v victim, name string, hear func([]b
 	}()
 	select {
 	case err := <-ended:
-		return errors.Join(fmt.Errorf("the container in pod %s ended", v), err)
+		return errors.Join(fmt.Errorf("pod %s: %s", v, c.parting(ctx, v, name)), err)
 	case <-ctx.Done():
 	}
 	select {
@@ -163,6 +164,22 @@ func (c *cluster) keep(ctx context.Context, v victim, name string, hear func([]b
 	case <-time.After(hangUp):
 	}
 	return nil
+}
+
+// parting is why a guest has ended, as far as the cluster says so within a moment.
+func (c *cluster) parting(ctx context.Context, v victim, name string) string {
+	ctx, cancel := context.WithTimeout(ctx, hangUp)
+	defer cancel()
+	why := ""
+	_ = c.until(ctx, func() (string, error) {
+		s, err := c.guest(ctx, v, name)
+		why = s.failed()
+		if s.Running {
+			return "its container runs", err
+		}
+		return "", err
+	})
+	return cmp.Or(why, "its container ended")
 }
 
 // hangUp is how long a guest that was told to end may take before its holder goes without it. It hears of the end in other

@@ -1,8 +1,8 @@
 package kubernetes
 
 import (
-	"cmp"
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"

@@ -42,7 +42,7 @@ type Incident struct {
 	Diagnosis Diagnosis  `json:"diagnosis,omitzero"`
 	Policy    Policy     `json:"policy,omitzero"`      // as it stood when the plan was made
 	Plan      []string   `json:"plan,omitempty"`       // runbooks still to try, the next one first
-	PlannedBy string     `json:"planned_by,omitempty"` // the hash of the policy and its runbooks that the plan was made of
+	PlannedBy string     `json:"planned_by,omitempty"` // the hash of the policy that the plan was made of
 	Requests  []Request  `json:"requests,omitempty"`   // the last one is the present one
 	Foreseen  *Foreseen  `json:"foreseen,omitempty"`   // what was proposed and not done
 	Decisions []Decision `json:"decisions,omitempty"`  // with the guards that did not agree; the timeline has all

@@ -144,7 +144,7 @@ func realPrometheus(t testing.TB, config string, rules map[string]string, flags 
 }
 
 func limit(t testing.TB) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), 30*time.Second)
+	return context.WithTimeout(t.Context(), 2*time.Minute)
 }
 
 // server is a document for a Prometheus that is looked at often.

@@ -79,7 +79,7 @@ func TestFaultsThatSomebodyLeftAreTakenBack(t *testing.T) {
 	var noted []string
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); len(noted) == 0 && time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); len(noted) == 0 && time.Now().Before(deadline); <-tick.C {
 		entries, err := a.Store.AuditEntries(t.Context(), 0, 100)
 		if err != nil {
 			t.Fatal(err)

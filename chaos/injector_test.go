@@ -375,7 +375,7 @@ func TestL21ADeadReaperIsReplaced(t *testing.T) {
 	}
 	begun()
 	reaper.Command = newReaper(t).Command
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for begun() == 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("the reaper is dead, and no other one was started")

@@ -74,7 +74,7 @@ func soakFaults() []soakFault {
 }
 
 // patience is how long a fault may take to be healed before the soak gives up.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // soak is the shop under a jenner in this process, and what was done to it.
 type soak struct {

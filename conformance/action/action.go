@@ -16,7 +16,7 @@ import (
 
 // patience is how long an effect, or the end of a cancelled one, may take before the suite gives up on it. It is no
 // measure of speed: only what hangs reaches it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // World is one fresh world for one test of one action. Each test of the suite builds its own.
 type World struct {

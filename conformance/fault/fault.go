@@ -13,10 +13,13 @@ import (
 )
 
 // patience is how long a condition may take to come true before the suite gives up on it. It is no measure of speed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
+
+// long is how long faults last that a test undoes before they end by themselves.
+const long = 2 * patience
 
 // lease is how long the faults of the suite last, where they end by themselves and the test waits for it.
-const lease = 300 * time.Millisecond
+const lease = 500 * time.Millisecond
 
 // World is one fresh world for one test of one fault. Each test of the suite builds its own.
 type World struct {
@@ -64,7 +67,7 @@ func Run(t *testing.T, build func(t *testing.T) World) {
 }
 
 func wholeLife(t *testing.T, world World) {
-	life := injected(t, world, time.Minute)
+	life := injected(t, world, long)
 	stir(t, world)
 	life.bites(t)
 	if !life.armed(t) {
@@ -78,7 +81,7 @@ func wholeLife(t *testing.T, world World) {
 }
 
 func harmlessBefore(t *testing.T, world World) {
-	life := prepared(t, world, time.Minute)
+	life := prepared(t, world, long)
 	stir(t, world)
 	witness, err := world.Fault().Bite(limited(t), life.call())
 	if err == nil && witness.Bit {
@@ -90,7 +93,7 @@ func harmlessBefore(t *testing.T, world World) {
 }
 
 func undoTwice(t *testing.T, world World) {
-	life := injected(t, world, time.Minute)
+	life := injected(t, world, long)
 	life.undo(t)
 	life.undo(t)
 	if life.armed(t) {
@@ -100,7 +103,7 @@ func undoTwice(t *testing.T, world World) {
 }
 
 func undoOfNothing(t *testing.T, world World) {
-	life := prepared(t, world, time.Minute)
+	life := prepared(t, world, long)
 	life.undo(t)
 	life.sameAsBefore(t)
 }
@@ -122,7 +125,7 @@ func leaseRenewed(t *testing.T, world World) {
 	}
 	life := leased(t, world)
 	first := life.record.Until
-	life.renew(t, time.Minute)
+	life.renew(t, long)
 	eventually(t, "the first lease is over", func() bool { return time.Now().After(first.Add(lease)) })
 	if !life.armed(t) {
 		t.Error("the fault ended with its first lease although it was renewed")
@@ -138,8 +141,8 @@ func leased(t *testing.T, world World) *life {
 	if !world.holder() {
 		return injected(t, world, lease)
 	}
-	life := injected(t, world, time.Minute)
-	life.renew(t, 3*lease)
+	life := injected(t, world, long)
+	life.renew(t, 4*lease)
 	return life
 }
 

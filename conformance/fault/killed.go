@@ -32,8 +32,13 @@ const (
 	wordControl = "faulttest-control" // DIR RECORD: injects the fault of a file, and renews it until it is killed
 )
 
-// killedLease is how long the faults of Killed last where nobody renews them.
-const killedLease = 2 * time.Second
+// killedLease is how long the faults of Killed last where nobody renews them; slowLease likewise, for those that say that they
+// take time to work. Where a fault's mark stands on its target, a controller that writes to the target too is refused when
+// it is renewed between, and tries again much later: an autoscaler, at its next look.
+const (
+	killedLease = 2 * time.Second
+	slowLease   = 15 * time.Second
+)
 
 var update = flag.Bool("killed.update", false, "write down anew what ends each fault when processes are killed")
 
@@ -117,16 +122,20 @@ func control(fault Make, args []string) error {
 	reaper := &chaos.Reaper{Command: []string{path, wordReap, args[0]}, Log: args[0] + ".reaper.log"}
 	injector.Guard = reaper.Start
 	ctx := context.Background()
+	lease := killedLease
+	if injector.BitesWithin(record) > 0 {
+		lease = slowLease
+	}
 	// The injection itself may take longer than the lease, which begins after it.
 	if record, err = injector.Inject(ctx, record, patience); err == nil {
-		record, err = injector.Renew(ctx, record, killedLease)
+		record, err = injector.Renew(ctx, record, lease)
 	}
 	if err != nil {
 		return errors.Join(err, reaper.Stop())
 	}
 	fmt.Printf("injected %d\n", reaper.Pid())
-	for range time.Tick(killedLease / 3) {
-		if record, err = injector.Renew(ctx, record, killedLease); err != nil {
+	for range time.Tick(lease / 3) {
+		if record, err = injector.Renew(ctx, record, lease); err != nil {
 			break
 		}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long the suite waits for what must happen, and not how long it may take.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // Setup makes a probe and the world that it asks, which ends with the test.
 type Setup func(t *testing.T) (telemetry.Probe, telemetry.ProbeCall)

@@ -185,7 +185,7 @@ func wait(t *testing.T, group *sync.WaitGroup) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the first changes were not acknowledged within 30 s")
 	}
 }

@@ -32,7 +32,7 @@ func below(t *testing.T, controller string) (group Group, pid int) {
 	t.Cleanup(func() {
 		sleep.Process.Kill()
 		sleep.Wait()
-		deadline := time.Now().Add(30 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
 		for os.Remove(group.Dir) != nil && time.Now().Before(deadline) {

@@ -15,7 +15,7 @@ import (
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func namespace(t *testing.T) *lab.Namespace {
 	t.Helper()

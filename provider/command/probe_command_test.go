@@ -54,7 +54,7 @@ func TestProbeCommandAnswers(t *testing.T) {
 		{"and in / where none is said", ProbeCommand{Argv: []string{"sh", "-c", `test "$PWD" = /`}}, telemetry.OK, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			got := tc.probe.Probe(ctx, telemetry.ProbeCall{})
 			if got.Outcome != tc.want || !strings.Contains(got.Message, tc.says) {
@@ -70,7 +70,7 @@ func TestProbeCommandAnswers(t *testing.T) {
 // What a command writes to its standard output is its answer; of a long one a checksum, so that two can be compared.
 func TestProbeCommandGivesAnAnswer(t *testing.T) {
 	ask := func(script string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		result := (&ProbeCommand{Argv: []string{"sh", "-c", script}}).Probe(ctx, telemetry.ProbeCall{})
 		if result.Outcome != telemetry.OK {
@@ -135,13 +135,13 @@ func lives(pid int) bool {
 
 func poll(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited 10 s for %s", what)
+			t.Fatalf("waited two minutes for %s", what)
 		case <-tick.C:
 		}
 	}

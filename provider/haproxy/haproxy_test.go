@@ -23,7 +23,7 @@ import (
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // balanced is an HAProxy in front of two servers that say their name.
 type balanced struct {

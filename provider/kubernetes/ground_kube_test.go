@@ -32,7 +32,7 @@ import (
 func TestMain(m *testing.M) { faulttest.Main(m, catalog.Merge(Provider).MakeFault) }
 
 // patience is how long something in the cluster may take. It is no measure of speed: only what never comes reaches it.
-const patience = 90 * time.Second
+const patience = 2 * time.Minute
 
 // ground is a namespace of one test on the real cluster.
 type ground struct {

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long something may take until a test gives up on it. It is no measure of speed.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // brief is how long is waited for what is not to come.
 const brief = 300 * time.Millisecond

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long what must happen is waited for.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // started are the clusters that several tests use; they end with the test program.
 var started struct {

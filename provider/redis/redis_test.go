@@ -251,7 +251,7 @@ func TestProbeSaysWhatIsWrong(t *testing.T) {
 		"WRONGTYPE":                      {Target: at, Key: "stock:1", Equals: text("1")},
 		"refused":                        {Target: Target{Address: "127.0.0.1:1"}},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		result := probe.Probe(ctx, telemetry.ProbeCall{})
 		cancel()
 		if !strings.Contains(result.Message, want) || (want == "") != (result.Outcome == telemetry.OK) {

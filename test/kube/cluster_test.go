@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long anything may take on a machine with other work.
-const patience = 90 * time.Second
+const patience = 2 * time.Minute
 
 // place is a namespace of a test's own.
 type place struct {

@@ -68,7 +68,7 @@ func Up(ctx context.Context, opts Options) (*Lab, error) {
 }
 
 // patience is for one thing that ends, or begins, when all is well.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // starter is what is known while a lab is being started.
 type starter struct {

@@ -74,7 +74,7 @@ func start(t *testing.T, spec Spec, plug func(int) error) Process {
 // eventually waits for a file to have a content.
 func eventually(t *testing.T, path, want string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -77,6 +77,7 @@ func everyUse(t *testing.T, test func(t *testing.T, use int, how death) (died bo
 // TestL10KilledAtEveryStepBoundary: kill -9 before and after each use of the disk while an incident is healed. The next
 // start finishes it, each effect happens once, and the incident ends once.
 func TestL10KilledAtEveryStepBoundary(t *testing.T) {
+	t.Parallel()
 	common := documents(t, "testdata/common.yaml")
 	book := jenner.Runbook{Name: "restart", Steps: []jenner.Step{step("shed", "set", flag("shed", "on")),
 		step("again", "restart", nil), step("full", "set", flag("shed", "off"))}}
@@ -104,6 +105,7 @@ func TestL10KilledAtEveryStepBoundary(t *testing.T) {
 
 // TestL10KilledAtEveryStepBoundaryOfAnUndo: the same while what did not help is taken back.
 func TestL10KilledAtEveryStepBoundaryOfAnUndo(t *testing.T) {
+	t.Parallel()
 	common := documents(t, "testdata/common.yaml")
 	more := jenner.Documents{
 		Runbooks: []jenner.Runbook{{Name: "shed", Steps: []jenner.Step{step("one", "set", flag("one", "on")), step("two", "set", flag("two", "on"))}}},
@@ -137,6 +139,7 @@ func TestL10KilledAtEveryStepBoundaryOfAnUndo(t *testing.T) {
 // TestL21KilledAtEveryStepBoundaryOfADrill: whatever dies, no fault and no open drill is left, and the verdict is one
 // that the facts allow.
 func TestL21KilledAtEveryStepBoundaryOfADrill(t *testing.T) {
+	t.Parallel()
 	common := documents(t, "testdata/common.yaml")
 	experiment := jenner.Experiment{Name: "crash", Hypothesis: "it comes back", Service: "checkout", Control: true,
 		ControlFor: jenner.Duration(200 * time.Millisecond), Faults: []jenner.FaultSpec{{Fault: "kill", Target: "checkout"}}}

@@ -32,6 +32,7 @@ func (slowKill) BitesWithin() time.Duration { return 20 * time.Second }
 // TestASlowFaultIsWaitedFor: a fault that says that it bites only after a while is no fault without effect before, and one
 // that does not say so is.
 func TestASlowFaultIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault func() chaos.Fault
 		bites bool

@@ -189,6 +189,7 @@ func TestAbortConditionsHoldInEveryPhase(t *testing.T) {
 // TestABlindAbortConditionRenewsNoLease: while the probe that an abort condition names gives no answers, nobody knows
 // whether the fault may live on. It ends with its lease, and the drill with it.
 func TestABlindAbortConditionRenewsNoLease(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := laboratory(t, 1, jenner.Experiment{Name: "slow", Service: "fleet", Lease: seconds(4),
 			Faults:  []jenner.FaultSpec{{Fault: "slow", Target: "fleet/replica-00", Params: jenner.Params{"latency": jenner.Raw("5ms")}}},
@@ -303,6 +304,7 @@ func (m *machine) awaitText(text string) {
 // TestTwoDrillsNeverRunAtTheSameTime: of drills about the same service that begin in the same instant, in whatever order,
 // one runs after the other, and none of them gives up.
 func TestTwoDrillsNeverRunAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var experiments []jenner.Experiment
 		for i := range 4 {

@@ -168,6 +168,7 @@ func (m *machine) toldAfterwards(run jenner.GamedayRun) {
 // TestAGameDayEnds: however it ends, the fault is taken back, the run says why it ended, and Jenner does not heal afterwards
 // what is well by then.
 func TestAGameDayEnds(t *testing.T) {
+	t.Parallel()
 	common := documents(t, "testdata/common.yaml")
 	for name, c := range map[string]struct {
 		day     func(*jenner.Gameday)
@@ -233,6 +234,7 @@ func TestAGameDayEnds(t *testing.T) {
 
 // TestAnInterruptAtEveryCommitOfAGameDay: wherever it comes, it is why the game day ends, and nothing is left of it.
 func TestAnInterruptAtEveryCommitOfAGameDay(t *testing.T) {
+	t.Parallel()
 	common := documents(t, "testdata/common.yaml")
 	for at, past := 2, false; !past; at++ { // the first commit is its beginning
 		synctest.Test(t, func(t *testing.T) {

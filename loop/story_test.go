@@ -33,12 +33,14 @@ import (
 //	end        how everything ended, exactly: incidents and drills, effects on the world in order, pages; … is any text,
 //	           and a line with a ? may be missing, where two things happen at the same instant
 func TestStories(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("there are no stories", err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			story := read(t, file)
 			common := documents(t, "testdata/common.yaml")
 			synctest.Test(t, func(t *testing.T) {

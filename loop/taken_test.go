@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,7 @@ func TestWhoeverVouchesLooks(t *testing.T) {
 
 // TestL8ASilentSenderIsNeitherAReasonToActNorHealth: it fell silent while people were asked, and they agree too late.
 func TestL8ASilentSenderIsNeitherAReasonToActNorHealth(t *testing.T) {
+	t.Parallel()
 	t.Run("before anything is done", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := sent(t, jenner.ModeApprove)
@@ -196,6 +198,7 @@ func TestL8ASilentSenderIsNeitherAReasonToActNorHealth(t *testing.T) {
 // TestAnAlertOfBeforeARestartWaitsForItsSender: what was said to the last process may not hold any more, and the next word
 // may take as long as the sender takes.
 func TestAnAlertOfBeforeARestartWaitsForItsSender(t *testing.T) {
+	t.Parallel()
 	for name, status := range map[string]jenner.AlertStatus{"it fires on": jenner.Firing, "it is over": jenner.Resolved, "it says nothing": ""} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -243,16 +246,16 @@ func TestL1ItIsAskedRightBeforeSomethingIsDone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := sent(t, jenner.ModeAuto)
 				defer s.shut()
-				asked := 0
+				var asked atomic.Int32
 				s.program.loop.Confirm = func(context.Context, []jenner.Alert) bool {
-					asked++
+					asked.Add(1)
 					answer.says(t, s)
 					return true
 				}
 				s.says(t, jenner.Firing)
 				time.Sleep(10 * time.Second)
 				s.acted(t, name, answer.acted)
-				if asked == 0 {
+				if asked.Load() == 0 {
 					t.Error("nobody was asked")
 				}
 			})

@@ -37,8 +37,8 @@ build: ## build the program, bin/jenner
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/jenner
 
 test: ## run all tests with the race detector; those of the loop, which plays storms, have the machine to themselves
-	$(GO) test -race -timeout 20m -p 2 $$($(GO) list ./... | grep -v '/loop$$')
-	$(GO) test -race -timeout 20m ./loop
+	$(GO) test -race -timeout 40m -p 2 $$($(GO) list ./... | grep -v '/loop$$')
+	$(GO) test -race -timeout 40m ./loop
 
 lint: ## check format, go vet and staticcheck (staticcheck.conf says which checks are off, and why)
 	@unformatted=$$(gofmt -l .); \
@@ -82,7 +82,7 @@ fuzz: ## run each fuzz test for FUZZTIME, 10s where not said
 test-kubelab: ## check and test what starts that Kubernetes, which is a module of its own
 	cd test/kubelab && CGO_ENABLED=0 $(GO) vet ./...
 	cd test/kubelab && CGO_ENABLED=0 $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
-	cd test/kubelab && CGO_ENABLED=0 $(GO) test -trimpath -timeout 5m ./...
+	cd test/kubelab && CGO_ENABLED=0 $(GO) test -trimpath -timeout 20m ./...
 
 kubelab: bin/kubelab ## start a real Kubernetes on this machine and say how to reach it; Ctrl-C stops it; needs root
 	bin/kubelab serve

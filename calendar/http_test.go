@@ -221,7 +221,7 @@ func TestASlowServerHoldsUpNobody(t *testing.T) {
 // poll waits until something holds, at most ten seconds.
 func poll(t *testing.T, holds func() bool) {
 	t.Helper()
-	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	deadline, tick := time.After(2*time.Minute), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {

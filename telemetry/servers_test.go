@@ -169,7 +169,7 @@ func TestServersAreLookedAfter(t *testing.T) {
 	t.Cleanup(func() { stop(); running.Wait(); servers.Close() })
 	become := func(up bool, series string) {
 		t.Helper()
-		deadline := time.After(20 * time.Second)
+		deadline := time.After(2 * time.Minute)
 		for {
 			select {
 			case status := <-told:

@@ -278,7 +278,7 @@ func over(a *app.App, ended <-chan struct{}) error {
 	for _, record := range records {
 		past = past && record.Ended
 	}
-	started, deadline := time.Now(), time.After(30*time.Second)
+	started, deadline := time.Now(), time.After(2*time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -286,7 +286,7 @@ func over(a *app.App, ended <-chan struct{}) error {
 		case <-ended:
 			return nil
 		case <-deadline:
-			return fmt.Errorf("no incident has ended within 30 s")
+			return fmt.Errorf("no incident has ended within two minutes")
 		case <-ticker.C:
 			state, _ := a.World.Telemetry.Probe("stock", jenner.AliveProbe)
 			if past && state.At.Sub(started) > looked {

@@ -244,7 +244,7 @@ func (c *client) ask(words ...string) string {
 		c.t.Fatal(err)
 	}
 	defer connection.Close()
-	connection.SetDeadline(time.Now().Add(20 * time.Second))
+	connection.SetDeadline(time.Now().Add(2 * time.Minute))
 	fmt.Fprintln(connection, strings.Join(words, " "))
 	answer, err := bufio.NewReader(connection).ReadString('\n')
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
@@ -68,7 +69,7 @@ func TestASilenceDoesNotOutliveJenner(t *testing.T) {
 	child := s.child(listen)
 	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port))
 	s.set(3)
-	poll(t, "a silence", func() bool { return len(silences(t, am)) == 1 })
+	await.True(t, "a silence", func() bool { return len(silences(t, am)) == 1 })
 	if err := child.Stop(syscall.SIGKILL, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -79,12 +80,12 @@ func TestASilenceDoesNotOutliveJenner(t *testing.T) {
 			t.Errorf("it outlives Jenner by %s", silence.EndsAt.Sub(killed))
 		}
 	}
-	poll(t, "the silence to be over", func() bool { return len(silences(t, am)) == 0 })
+	await.True(t, "the silence to be over", func() bool { return len(silences(t, am)) == 0 })
 	s.child(listen)
-	poll(t, "the next one's silence", func() bool { return len(silences(t, am)) == 1 })
+	await.True(t, "the next one's silence", func() bool { return len(silences(t, am)) == 1 })
 	goOn()
-	poll(t, "all to be mended", func() bool { return s.errors() == 0 })
-	poll(t, "the silence to be ended", func() bool { return len(silences(t, am)) == 0 })
+	await.True(t, "all to be mended", func() bool { return s.errors() == 0 })
+	await.True(t, "the silence to be ended", func() bool { return len(silences(t, am)) == 0 })
 }
 
 // TestAnIncidentThatAPersonHasIsShownAndNotSilenced: nothing is done about what no policy knows.
@@ -106,11 +107,11 @@ alertmanager: {urls: [%[1]q]}
 	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port),
 		fmt.Sprintf("{authorization: {credentials: %s}, static_configs: [{targets: [%q]}]}", token, a.Address))
 	s.set(3)
-	poll(t, "the page", func() bool {
+	await.True(t, "the page", func() bool {
 		all := firing(t, am, "JennerPage")
 		return len(all) == 1 && all[0].Labels["severity"] == "page" && strings.Contains(all[0].Annotations["description"], "ShopBroken")
 	})
-	poll(t, "the escalated incident to be shown", func() bool {
+	await.True(t, "the escalated incident to be shown", func() bool {
 		all := firing(t, am, "JennerIncident")
 		return len(all) == 1 && all[0].Labels["jenner_phase"] == string(jenner.PhaseEscalated)
 	})
@@ -118,7 +119,7 @@ alertmanager: {urls: [%[1]q]}
 		t.Errorf("it is silenced: %+v", all)
 	}
 	s.set(0) // a person mends it
-	poll(t, "nothing to be shown any more", func() bool {
+	await.True(t, "nothing to be shown any more", func() bool {
 		return len(firing(t, am, "JennerPage"))+len(firing(t, am, "JennerIncident")) == 0
 	})
 }
@@ -156,7 +157,7 @@ func TestL20AStormFromOutsideIsBounded(t *testing.T) {
 	}
 	s.prometheus(fmt.Sprintf("{authorization: {credentials: %s}, static_configs: [{targets: [%q]}]}", token, a.Address))
 	s.set(3)
-	poll(t, "the shop to be healed", func() bool {
+	await.True(t, "the shop to be healed", func() bool {
 		for _, one := range incidents(t, a) {
 			if one.incident.Service == "shop" && one.phase == jenner.PhaseResolved {
 				return true

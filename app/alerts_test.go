@@ -18,6 +18,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
 	"github.com/jenner-heal/jenner/internal/alertmanager"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/loop"
@@ -172,19 +173,6 @@ receivers:
 	return a
 }
 
-// poll waits for something for half a minute.
-func poll(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-tick.C {
-		if is() {
-			return
-		}
-	}
-	t.Fatalf("not within 30 seconds: %s", what)
-}
-
 type ending struct {
 	phase    jenner.Phase
 	incident jenner.Incident
@@ -211,7 +199,7 @@ func incidents(t *testing.T, a *app.App) []ending {
 // healed waits until the one incident is resolved by the runbook.
 func (s *shop) healed(a *app.App) {
 	s.t.Helper()
-	poll(s.t, "the incident to be resolved", func() bool {
+	await.True(s.t, "the incident to be resolved", func() bool {
 		all := incidents(s.t, a)
 		return len(all) > 0 && all[0].phase.Final()
 	})
@@ -354,22 +342,22 @@ func TestAnAlertIsSilencedWhileSomethingIsDoneAboutIt(t *testing.T) {
 	a := s.start(func(o *app.Options) { o.Listen = fmt.Sprintf("127.0.0.1:%d", port) })
 	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port))
 	s.set(3)
-	poll(t, "a silence", func() bool { return len(silences(t, am)) == 1 })
+	await.True(t, "a silence", func() bool { return len(silences(t, am)) == 1 })
 	made := silences(t, am)[0]
 	if len(made.Matchers) != 5 || time.Until(made.EndsAt) > 5*time.Second {
 		t.Errorf("the silence is %+v; it must name all five labels of the alert and end soon", made)
 	}
-	poll(t, "the alert to be silenced", func() bool {
+	await.True(t, "the alert to be silenced", func() bool {
 		all := firing(t, am, "ShopBroken")
 		return len(all) == 1 && all[0].Status.State == "suppressed" && len(all[0].Status.SilencedBy) == 1
 	})
-	poll(t, "the silence to be renewed", func() bool {
+	await.True(t, "the silence to be renewed", func() bool {
 		now := silences(t, am)
 		return len(now) == 1 && now[0].ID == made.ID && now[0].EndsAt.After(made.EndsAt)
 	})
 	goOn()
 	s.healed(a)
-	poll(t, "the silence to be over", func() bool { return len(silences(t, am)) == 0 })
+	await.True(t, "the silence to be over", func() bool { return len(silences(t, am)) == 0 })
 }
 
 // TestIncidentsAreShownInAnAlertmanager for as long as they last, and never come back as alerts of others.
@@ -385,7 +373,7 @@ func TestIncidentsAreShownInAnAlertmanager(t *testing.T) {
 	a := s.start(func(o *app.Options) { o.Listen = fmt.Sprintf("127.0.0.1:%d", port) })
 	s.prometheus(fmt.Sprintf("{static_configs: [{targets: [\"127.0.0.1:%d\"]}]}", am.Port))
 	s.set(3)
-	poll(t, "the incident to be shown", func() bool {
+	await.True(t, "the incident to be shown", func() bool {
 		all := firing(t, am, "JennerIncident")
 		return len(all) == 1 && all[0].Labels["jenner_phase"] == "acting"
 	})
@@ -395,10 +383,10 @@ func TestIncidentsAreShownInAnAlertmanager(t *testing.T) {
 	if !maps.Equal(shown.Labels, want) {
 		t.Errorf("it is shown as %v, want %v", shown.Labels, want)
 	}
-	poll(t, "Jenner to hear of its own alert", func() bool { return told(t, a, "am")["own"] > 0 })
+	await.True(t, "Jenner to hear of its own alert", func() bool { return told(t, a, "am")["own"] > 0 })
 	goOn()
 	s.healed(a)
-	poll(t, "nothing to be shown", func() bool { return len(firing(t, am, "JennerIncident")) == 0 })
+	await.True(t, "nothing to be shown", func() bool { return len(firing(t, am, "JennerIncident")) == 0 })
 	if all := incidents(t, a); len(all) != 1 {
 		t.Errorf("there are %d incidents: Jenner took its own alert for somebody else's", len(all))
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
 )
@@ -18,7 +17,7 @@ func BenchmarkRules(b *testing.B) {
 	a, _ := watching(b, map[string]string{"shop.yaml": server(prometheus) + c.services() + "---\nkind: service\nname: shop\nprometheus: main\n"})
 	for _, about := range []string{"kubelet", "shop"} {
 		ctx := jenner.Asking(b.Context(), jenner.Question{Service: about})
-		eventually(b, 30*time.Second, func() string {
+		eventually(b, func() string {
 			if answer, err := a.World.Telemetry.Query(ctx, `errors{job="kubelet"}`); err != nil || answer.NoData() {
 				return fmt.Sprintf("%s has no data: %v", about, err)
 			}

@@ -53,7 +53,7 @@ func shopOn(t *testing.T) (*cluster, *lab.Prometheus, *App, *logged) {
 	c.is(map[string]string{jobs[1]: shopIll, jobs[2]: shopWell})
 	prometheus := realPrometheus(t, c.config(), nil)
 	a, log := watching(t, map[string]string{"shop.yaml": strings.Replace(server(prometheus), "default: true", "default: true\nservice: metrics", 1) + shopFiles})
-	eventually(t, 30*time.Second, func() string { return cmp.Diff(shopAlerts, names(a)) })
+	eventually(t, func() string { return cmp.Diff(shopAlerts, names(a)) })
 	return c, prometheus, a, log
 }
 
@@ -106,7 +106,7 @@ func telemetryUp(t *testing.T, a *App) float64 {
 func TestAServerThatDies(t *testing.T) {
 	t.Parallel()
 	c, prometheus, a, log := shopOn(t)
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, func() string {
 		if up, open := telemetryUp(t, a), a.OpenIncidents(); up != 1 || open != 1 {
 			return fmt.Sprintf("jenner_telemetry_up is %g, %d incidents are open, want one, of shop", up, open)
 		}
@@ -123,7 +123,7 @@ func TestAServerThatDies(t *testing.T) {
 	}
 	c.is(map[string]string{jobs[1]: shopWell, jobs[2]: shopWell}) // which nobody can see
 	down := append([]string{"/Nobodys", "metrics/telemetry-down"}, shopAlerts[1:]...)
-	eventually(t, 20*time.Second, func() string { return cmp.Diff(down, names(a)) })
+	eventually(t, func() string { return cmp.Diff(down, names(a)) })
 	seen := seenAt(a, "Waiting")
 	stays(t, 3*time.Second, func() string {
 		if now := seenAt(a, "Waiting"); !now.Equal(seen) {
@@ -134,7 +134,7 @@ func TestAServerThatDies(t *testing.T) {
 	if !strings.Contains(log.String(), "a server of metrics does not answer") {
 		t.Errorf("nobody was told; the log:\n%s", log)
 	}
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, func() string {
 		if up, open := telemetryUp(t, a), a.OpenIncidents(); up != 0 || open != 2 {
 			return fmt.Sprintf("jenner_telemetry_up is %g, %d incidents are open, want two, of shop and of metrics", up, open)
 		}
@@ -145,7 +145,7 @@ func TestAServerThatDies(t *testing.T) {
 	if err := prometheus.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() string { return cmp.Diff([]string{}, names(a)) })
+	eventually(t, func() string { return cmp.Diff([]string{}, names(a)) })
 	if !strings.Contains(log.String(), "answers again") {
 		t.Errorf("nobody was told that it is back; the log:\n%s", log)
 	}
@@ -159,7 +159,7 @@ func TestAServerThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := append([]string{"/Nobodys", "metrics/telemetry-down"}, shopAlerts[1:]...)
-	eventually(t, 20*time.Second, func() string { return cmp.Diff(down, names(a)) })
+	eventually(t, func() string { return cmp.Diff(down, names(a)) })
 	if _, err := a.World.Telemetry.Query(t.Context(), "up"); err == nil || jenner.NextAfter(err) != jenner.TryAgain ||
 		!strings.Contains(err.Error(), "gave no answer within 2s") {
 		t.Errorf("the error is %v", err)
@@ -175,7 +175,7 @@ func TestAServerThatHangs(t *testing.T) {
 	if err := prometheus.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() string { return cmp.Diff(shopAlerts, names(a)) })
+	eventually(t, func() string { return cmp.Diff(shopAlerts, names(a)) })
 }
 
 // TestAJobThatCannotBeScraped: Prometheus forgets its alerts then, and Jenner does not, for nobody knows. That another instance
@@ -185,7 +185,7 @@ func TestAJobThatCannotBeScraped(t *testing.T) {
 	c, prometheus, a, _ := shopOn(t)
 	c.is(map[string]string{jobs[2]: shopWell})
 	ctx := jenner.Asking(t.Context(), jenner.Question{Service: "shop"})
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, func() string {
 		answer, err := a.World.Telemetry.Query(ctx, `up{job="kubelet"} == 0`)
 		if err != nil || answer.NoData() {
 			return fmt.Sprintf("%s says that the kubelet is up: %v", prometheus.URL(), err)
@@ -205,7 +205,7 @@ func TestAJobThatCannotBeScraped(t *testing.T) {
 		}
 	}
 	c.is(map[string]string{jobs[1]: shopWell, jobs[2]: shopWell})
-	eventually(t, 20*time.Second, func() string { return cmp.Diff([]string{}, names(a)) })
+	eventually(t, func() string { return cmp.Diff([]string{}, names(a)) })
 }
 
 // TestNumbersThatAreTooOld are no data, whether the server passes them over itself or not.
@@ -230,7 +230,7 @@ func TestNumbersThatAreTooOld(t *testing.T) {
 		files := strings.Replace(server(prometheus), prometheus.URL(), address, 1)
 		a, _ := watching(t, map[string]string{"shop.yaml": files + shopFiles})
 		patient, _ := watching(t, map[string]string{"shop.yaml": strings.Replace(files, "max_age: 10s", "max_age: 4m", 1) + shopFiles})
-		eventually(t, 20*time.Second, func() string {
+		eventually(t, func() string {
 			return cmp.Diff([]string{"/Nobodys", "shop/AnyErrors", "shop/TooManyErrors"}, names(patient))
 		})
 		ctx := jenner.Asking(t.Context(), jenner.Question{Service: "shop"})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/provider/core"
@@ -225,18 +227,15 @@ func firingHere(a *App) []string {
 	return list
 }
 
-// eventually polls until done says nothing is missing any more.
-func eventually(t testing.TB, within time.Duration, done func() string) {
+// eventually waits until done says nothing is missing any more.
+func eventually(t testing.TB, done func() string) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	missing := done()
-	for deadline := time.Now().Add(within); missing != "" && time.Now().Before(deadline); missing = done() {
-		<-tick.C
-	}
-	if missing != "" {
-		t.Fatalf("after %s: %s", within, missing)
-	}
+	await.OK(t, "nothing is missing", func() error {
+		if missing := done(); missing != "" {
+			return errors.New(missing)
+		}
+		return nil
+	})
 }
 
 // quickly makes the durations of a catalogue fit into a test. Nothing else of it is changed.
@@ -321,11 +320,11 @@ func TestACatalogueFiresAsInPrometheus(t *testing.T) {
 		{"well", map[string]string{jobs[0]: healthyCluster, jobs[1]: kubelet(40, 500), jobs[2]: nodes(0.2)}, []string{"Watchdog/none"}},
 	} {
 		c.is(phase.pages)
-		eventually(t, 30*time.Second, func() string {
+		eventually(t, func() string {
 			return cmp.Diff(phase.want, short(firingThere(t, prometheus)))
 		})
 		for name, a := range map[string]*App{"asking Prometheus": asking, "by itself": alone} {
-			eventually(t, 30*time.Second, func() string {
+			eventually(t, func() string {
 				there, here := firingThere(t, prometheus), firingHere(a)
 				if name == "by itself" { // it has no external labels
 					there = strings.Split(strings.ReplaceAll(strings.Join(there, "\n"), "on cluster lab.", "on cluster ."), "\n")

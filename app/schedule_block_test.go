@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/provider/core"
 )
@@ -58,16 +60,13 @@ func TestWhenNoScheduledDrillMayBegin(t *testing.T) {
 				test.spoil(t, a)
 			}
 			experiment := jenner.Experiment{Name: "quiet", Service: "shop"}
-			why := ""
-			tick := time.NewTicker(10 * time.Millisecond)
-			defer tick.Stop()
-			for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); <-tick.C {
-				why = a.noDrillNow(t.Context(), experiment) // a calendar is read a moment after the start
+			await.OK(t, "the answer is right", func() error { // a calendar is read a moment after the start
+				why := a.noDrillNow(t.Context(), experiment)
 				if test.want == "" && why == "" || test.want != "" && strings.Contains(why, test.want) {
-					return
+					return nil
 				}
-			}
-			t.Errorf("a drill may not begin because of %q, want %q", why, test.want)
+				return fmt.Errorf("a drill may not begin because of %q, want %q", why, test.want)
+			})
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/provider/core"
 )
@@ -77,9 +78,7 @@ func TestFaultsThatSomebodyLeftAreTakenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var noted []string
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); len(noted) == 0 && time.Now().Before(deadline); <-tick.C {
+	await.True(t, "the start notes what it undid", func() bool {
 		entries, err := a.Store.AuditEntries(t.Context(), 0, 100)
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +88,8 @@ func TestFaultsThatSomebodyLeftAreTakenBack(t *testing.T) {
 				noted = append(noted, entry.Subject)
 			}
 		}
-	}
+		return len(noted) > 0
+	})
 	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/calendar"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 var (
@@ -210,26 +212,12 @@ func TestASlowServerHoldsUpNobody(t *testing.T) {
 	ran := make(chan struct{})
 	go func() { d.Run(ctx); close(ran) }()
 	<-asked
-	poll(t, func() bool { events, _ := d.on(); return cmp.Equal(events, frozen) })
+	await.True(t, "what is frozen is in force", func() bool { events, _ := d.on(); return cmp.Equal(events, frozen) })
 	if _, gaps := d.on(); len(gaps) != 1 || gaps[0] != "calendar slow: was not read yet" {
 		t.Errorf("gaps: %q", gaps)
 	}
 	stop()
 	<-ran
-}
-
-// poll waits until something holds, at most ten seconds.
-func poll(t *testing.T, holds func() bool) {
-	t.Helper()
-	deadline, tick := time.After(2*time.Minute), time.NewTicker(5*time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatal("it does not come to hold")
-		case <-tick.C:
-		}
-	}
 }
 
 // TestRedirects: a calendar that has moved is found.

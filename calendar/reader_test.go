@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/calendar"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // event is an event that began an hour ago and lasts for a while.
@@ -299,7 +301,7 @@ func TestManyAtOnce(t *testing.T) {
 			}
 		})
 	}
-	poll(t, func() bool { events, _ := d.on(); return len(events) == 2 })
+	await.True(t, "both events are in force", func() bool { events, _ := d.on(); return len(events) == 2 })
 	stop()
 	all.Wait()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/strict"
 	"github.com/jenner-heal/jenner/provider/sim"
@@ -375,13 +376,7 @@ func TestL21ADeadReaperIsReplaced(t *testing.T) {
 	}
 	begun()
 	reaper.Command = newReaper(t).Command
-	deadline := time.Now().Add(2 * time.Minute)
-	for begun() == 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the reaper is dead, and no other one was started")
-		}
-		time.Sleep(5 * time.Millisecond) // polls a condition with a deadline
-	}
+	await.True(t, "another reaper is started where one is dead", func() bool { return begun() > 0 })
 }
 
 func TestAReaperThatFailedIsTold(t *testing.T) {

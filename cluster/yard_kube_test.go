@@ -18,10 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
-)
 
-// yardPatience is how long something in the cluster may take.
-const yardPatience = time.Minute
+	"github.com/jenner-heal/jenner/internal/await"
+)
 
 // yard is a namespace of one test on the real API server.
 type yard struct {
@@ -85,15 +84,7 @@ func (y *yard) define() {
 // until waits until something holds.
 func (y *yard) until(what string, holds func() bool) {
 	y.t.Helper()
-	deadline := time.Now().Add(yardPatience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			y.t.Fatalf("waited %s, and still not: %s", yardPatience, what)
-		}
-		<-tick.C
-	}
+	await.Every(y.t, 20*time.Millisecond, what, holds)
 }
 
 // apply applies a document: KIND NAME, and its spec in YAML.

@@ -2,13 +2,14 @@ package config_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner/config"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // watched counts the changes told about a path.
@@ -26,16 +27,12 @@ func watched(t *testing.T, path ...string) *atomic.Int64 {
 // reaches waits until the count is there.
 func reaches(t *testing.T, count *atomic.Int64, want int64, after string) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(2 * time.Minute)
-	for count.Load() < want {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("after %s: %d changes were told, want %d", after, count.Load(), want)
+	await.OK(t, "after "+after, func() error {
+		if told := count.Load(); told < want {
+			return fmt.Errorf("%d changes were told, want %d", told, want)
 		}
-	}
+		return nil
+	})
 }
 
 func must(t *testing.T, err error) {

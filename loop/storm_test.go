@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/loop"
 )
 
@@ -95,18 +96,6 @@ func (f *flood) rain(alerts []jenner.Alert) {
 	}
 }
 
-// await waits until something holds, and fails the test where it does not within minutes.
-func await(tb testing.TB, what string, holds func() bool) {
-	tb.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(5 * time.Minute); !holds(); <-ticker.C {
-		if time.Now().After(deadline) {
-			tb.Fatalf("not within five minutes: %s", what)
-		}
-	}
-}
-
 func heapInUse() uint64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
@@ -122,7 +111,7 @@ func TestL20AStorm(t *testing.T) {
 	f, alerts := storm(t, stormServices/5)
 	f.rain(alerts)
 	highest := heapInUse()
-	await(t, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
+	await.True(t, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
 	if highest > stormMemory {
 		t.Errorf("%d MB of heap", highest>>20)
 	}
@@ -175,9 +164,9 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
-	await(t, "the incidents wait", func() bool { return f.intake.OpenCount() > 0 || f.quiet() })
+	await.True(t, "the incidents wait", func() bool { return f.intake.OpenCount() > 0 || f.quiet() })
 	// What was broken off in its middle stays open until the switch is off again: what counts is that nothing begins meanwhile.
-	await(t, "the switch has been on for two seconds", func() bool { return time.Since(stopped) > 2*time.Second })
+	await.True(t, "the switch has been on for two seconds", func() bool { return time.Since(stopped) > 2*time.Second })
 	f.mu.Lock()
 	last := f.last
 	f.mu.Unlock()
@@ -194,7 +183,7 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 	if _, _, err := f.holds.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "what was begun has ended", func() bool {
+	await.True(t, "what was begun has ended", func() bool {
 		entries, err := f.store.OpenIntents(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +191,7 @@ func TestL20TheKillSwitchInAStorm(t *testing.T) {
 		return len(entries) == 0
 	})
 	// What the switch broke off between the intent and the effect may or may not have happened, and goes to a person.
-	await(t, "all is quiet again, or a person's", func() bool { return f.intake.OpenCount() == 0 && len(f.nobodys()) == 0 })
+	await.True(t, "all is quiet again, or a person's", func() bool { return f.intake.OpenCount() == 0 && len(f.nobodys()) == 0 })
 }
 
 // nobodys are the services in trouble of which no person has been told, nor of what they need.
@@ -265,7 +254,7 @@ func BenchmarkStorm(b *testing.B) {
 		if _, _, err := f.holds.Resume(); err != nil {
 			b.Fatal(err)
 		}
-		await(b, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
+		await.True(b, "all is quiet again", func() bool { highest = max(highest, heapInUse()); return f.quiet() })
 		b.StopTimer()
 		f.stop()
 		b.StartTimer()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // page is a metrics page whose text can be changed while it is scraped.
@@ -67,20 +68,6 @@ func serviceWith(name string, urls ...string) jenner.Service {
 	return service
 }
 
-func poll(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(2 * time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited 10 s for: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 // becomes waits until the expression answers so; "" is no data.
 func becomes(t testing.TB, store *Store, expr, want string) {
 	t.Helper()
@@ -90,7 +77,7 @@ func becomes(t testing.TB, store *Store, expr, want string) {
 			t.Logf("%s answered last: %q", expr, last)
 		}
 	}()
-	poll(t, fmt.Sprintf("%s to answer %q", expr, want), func() bool {
+	await.True(t, fmt.Sprintf("%s to answer %q", expr, want), func() bool {
 		last = answers(t, store, expr, time.Now())
 		return last == want
 	})
@@ -193,7 +180,7 @@ func TestScraperSetReloads(t *testing.T) {
 	}
 	becomes(t, store, `{service="goes"}`, "") // up too: nobody looks any more
 	before := stays.asked.Load()
-	poll(t, "the kept source to be scraped on", func() bool { return stays.asked.Load() > before })
+	await.True(t, "the kept source to be scraped on", func() bool { return stays.asked.Load() > before })
 
 	faster := serviceWith("stays", stays.url)
 	faster.Metrics[0].Every = jenner.Duration(5 * time.Millisecond)

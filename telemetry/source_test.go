@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // gauge is a source whose numbers can be changed while it is asked.
@@ -131,7 +132,7 @@ func TestAChangedTargetMakesTheSourceAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, _ := from.seen()
-		poll(t, "the source to be asked after "+change.what, func() bool { asked, _ := from.seen(); return asked > before })
+		await.True(t, "the source to be asked after "+change.what, func() bool { asked, _ := from.seen(); return asked > before })
 		if _, closed := from.seen(); closed != change.closed {
 			t.Errorf("after a change of %s it was closed %d times, want %d", change.what, closed, change.closed)
 		}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // quietDrill breaks nothing, so that what it costs is the drill itself: its looks, its commits, its queries.
@@ -98,7 +100,7 @@ func orders(b *testing.B, dir, word string, times int, args ...string) (typical 
 			b.Logf("jenner %s said:\n%s", args[0], out.String())
 		}
 	}()
-	until(b, "jenner says "+word, func() bool { return strings.Count(out.String(), word) >= times })
+	await.True(b, "jenner says "+word, func() bool { return strings.Count(out.String(), word) >= times })
 	before, began := onProcessor(b, cmd.Process.Pid), time.Now()
 	var took []time.Duration
 	for time.Since(began) < orderWindow {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // BenchmarkServeIdle is what `jenner serve` costs while it watches the whole shop under load and nothing is broken:
@@ -33,7 +35,7 @@ func BenchmarkServeIdle(b *testing.B) {
 	}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	w := testWorld{dir: dir, data: filepath.Join(dir, "data")}
-	until(b, "jenner has started the whole shop", func() bool {
+	await.True(b, "jenner has started the whole shop", func() bool {
 		return strings.Count(out.String(), "verified: healthy") >= 8 && w.noneOpen(b)
 	})
 	// Once is enough, whatever b.N: it is a share of a long enough time.

@@ -15,6 +15,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // BenchmarkKillSwitch is how long after somebody says stop the effect that is under way was broken off, and how long after
@@ -79,7 +80,7 @@ func stopped(b *testing.B) (testWorld, *app.App) {
 	if _, err := a.Executor().Do(b.Context(), start); err != nil {
 		b.Fatal(err)
 	}
-	until(b, "it serves", func() bool { return serves(w.healthURL()) })
+	await.True(b, "it serves", func() bool { return serves(w.healthURL()) })
 	return w, a
 }
 
@@ -123,7 +124,7 @@ func brokenOff(b *testing.B, a *app.App, order act.Order, i int, say func(*testi
 		_, err := a.Executor().Do(b.Context(), order)
 		ended <- end{time.Now(), err}
 	}()
-	until(b, "the effect is under way", func() bool {
+	await.True(b, "the effect is under way", func() bool {
 		_, err := a.Store.Intent(b.Context(), order.Call.Key)
 		return err == nil
 	})
@@ -161,7 +162,7 @@ func lastBegun(b *testing.B, a *app.App, order act.Order, i int, say func(*testi
 			}
 		}
 	}()
-	until(b, "effects are begun", func() bool { return begun.Load() > 0 })
+	await.True(b, "effects are begun", func() bool { return begun.Load() > 0 })
 	began := time.Now()
 	takeBack := say(b, a)
 	if err := <-ended; !errors.Is(err, act.ErrHeld) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
@@ -53,7 +54,7 @@ func (w testWorld) serve(t *testing.T, more ...string) *child {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.kill)
-	until(t, "jenner serve watches: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "watching") })
+	await.True(t, "jenner serve watches: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "watching") })
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
 
@@ -23,7 +24,7 @@ func TestKillNineInAnyPhase(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, fmt.Sprintf(healing, "- {name: rests, action: wait_for_metric, params: {metric: 'probe_success{probe=\"health\"}', above: 0.5, stable_for: 1s, timeout: 20s}}", "1s"))
 			first := w.serve(t)
-			until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+			await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 			stopped := phase == jenner.PhasePlanned
 			if stopped { // the kill switch makes an incident stay where it is
 				if _, err := app.NewHolds(w.data, time.Now).Stop("test", ""); err != nil {
@@ -31,7 +32,7 @@ func TestKillNineInAnyPhase(t *testing.T) {
 				}
 			}
 			broken := w.signal(t, syscall.SIGKILL)
-			until(t, "an incident is in phase "+string(phase), func() bool {
+			await.True(t, "an incident is in phase "+string(phase), func() bool {
 				newest := w.incidents(t)[0]
 				return newest.Phase == phase || newest.Ended || (phase == jenner.PhaseDetected && !newest.Ended)
 			})
@@ -52,13 +53,13 @@ func TestKillNineInAnyPhase(t *testing.T) {
 func TestKillNineInTheEffect(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	first := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
-	until(t, "the process lives for long enough to be called hung", func() bool {
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "the process lives for long enough to be called hung", func() bool {
 		info, err := os.Stat(filepath.Join(w.files(), "run", "stock.pid"))
 		return err == nil && time.Since(info.ModTime()) > 1500*time.Millisecond
 	})
 	broken := w.signal(t, syscall.SIGSTOP)
-	until(t, "an intent has no result", func() bool { return w.openIntents(t) > 0 || w.pid() != broken })
+	await.True(t, "an intent has no result", func() bool { return w.openIntents(t) > 0 || w.pid() != broken })
 	first.kill()
 	w.serve(t)
 	w.healedOnce(t, broken)
@@ -68,14 +69,14 @@ func TestKillNineInTheEffect(t *testing.T) {
 func TestKillNineAtAnyMoment(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "300ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	for round := range 5 {
 		broken := w.signal(t, syscall.SIGKILL)
 		moment := time.After(rand.N(700 * time.Millisecond))
 		<-moment
 		c.kill()
 		c = w.serve(t)
-		until(t, fmt.Sprintf("round %d: healed", round), func() bool { return w.pid() != broken && w.calm(t, 2) })
+		await.True(t, fmt.Sprintf("round %d: healed", round), func() bool { return w.pid() != broken && w.calm(t, 2) })
 		if starts := w.starts(t); starts != round+2 {
 			t.Fatalf("round %d: the service was started %d times, not %d", round, starts, round+2)
 		}
@@ -86,7 +87,7 @@ func TestKillNineAtAnyMoment(t *testing.T) {
 // healedOnce wants the service healed by one start, the incident resolved, and nothing left open.
 func (w testWorld) healedOnce(t *testing.T, broken int) {
 	t.Helper()
-	until(t, "healed after the restart of jenner", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "healed after the restart of jenner", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	if starts := w.starts(t); starts != 2 {
 		t.Errorf("the service was started %d times, not twice: once in the beginning and once to heal it", starts)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // diskWord makes the test binary the keeper of a small disk of its own, in memory, on which a jenner keeps its state:
@@ -155,7 +157,7 @@ func (d *smallDisk) until(what string, holds func() bool) {
 			d.t.Log(d.out.String())
 		}
 	}()
-	until(d.t, what, holds)
+	await.True(d.t, what, holds)
 }
 
 var endedWith = regexp.MustCompile(`(?m)^ended (-?\d+)$`)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
 
@@ -127,7 +128,7 @@ func (d *smallDisk) wantRefused(words ...string) {
 func TestDamagedPage(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	if code := c.stop(); code != 0 {
 		t.Fatalf("jenner ended with %d:\n%s", code, c.out.String())
 	}
@@ -185,7 +186,7 @@ func (w testWorld) tryServe(t *testing.T) (said string, code int) {
 		_ = c.cmd.Wait()
 		close(ended)
 	}()
-	until(t, "jenner serve watches or ends", func() bool {
+	await.True(t, "jenner serve watches or ends", func() bool {
 		select {
 		case <-ended:
 			return true

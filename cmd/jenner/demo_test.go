@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 var demoDir = regexp.MustCompile(`the shop's files and state are in (\S+)`)
@@ -34,7 +36,7 @@ func TestTheDemoLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = cmd.Process.Kill() })
-			until(t, "the first fault is in force", func() bool { return strings.Contains(out.String(), "process.kill on") })
+			await.True(t, "the first fault is in force", func() bool { return strings.Contains(out.String(), "process.kill on") })
 			dir := demoDir.FindStringSubmatch(out.String())[1]
 			pids := pidsIn(t, dir)
 			if len(pids) < 7 {
@@ -44,7 +46,7 @@ func TestTheDemoLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait()
-			until(t, "the folder is gone", func() bool {
+			await.True(t, "the folder is gone", func() bool {
 				_, err := os.Stat(dir)
 				return os.IsNotExist(err)
 			})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/loop"
 	"github.com/jenner-heal/jenner/report"
 )
@@ -177,7 +178,7 @@ func TestADrillThatIsInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.kill)
-	until(t, "the fault is in: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "(control arm)") })
+	await.True(t, "the fault is in: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "(control arm)") })
 	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/report"
 )
 
@@ -39,7 +40,7 @@ func (w testWorld) gameday(t *testing.T, lasts string, more ...string) *child {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.kill)
-	until(t, "the fault is on: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "a secret, is on") })
+	await.True(t, "the fault is on: "+c.out.String(), func() bool { return strings.Contains(c.out.String(), "a secret, is on") })
 	return c
 }
 
@@ -53,7 +54,7 @@ func (w testWorld) startStock(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	until(t, "the service serves", func() bool { return serves(w.healthURL()) && w.pid() != 0 })
+	await.True(t, "the service serves", func() bool { return serves(w.healthURL()) && w.pid() != 0 })
 }
 
 func (c *child) wait() int {
@@ -80,7 +81,7 @@ func TestAGameDay(t *testing.T) {
 	says(t, out, code, 2, `there is no service "nonesuch"`)
 	starts := w.starts(t)
 	w.signal(t, syscall.SIGCONT)
-	until(t, "it is seen that somebody removed it", func() bool { return strings.Contains(day.out.String(), "was removed by somebody") })
+	await.True(t, "it is seen that somebody removed it", func() bool { return strings.Contains(day.out.String(), "was removed by somebody") })
 	out, code = w.ask(t, "gameday", "resolve", "--service", "stock", "it goes on")
 	says(t, out, code, 0, "resolve by")
 	if code := day.wait(); code != 0 {
@@ -123,7 +124,7 @@ func TestAGameDayIsStopped(t *testing.T) {
 		"jenner undo --all": {func(t *testing.T, w testWorld, day *child) {
 			out, code := w.ask(t, "undo", "--all")
 			says(t, out, code, 0, "a secret of game day")
-			until(t, "it is seen that it is gone", func() bool { return strings.Contains(day.out.String(), "was removed by somebody") })
+			await.True(t, "it is seen that it is gone", func() bool { return strings.Contains(day.out.String(), "was removed by somebody") })
 			_ = day.cmd.Process.Signal(os.Interrupt)
 		}, 1, "then somebody removed it"},
 	} {
@@ -138,7 +139,7 @@ func TestAGameDayIsStopped(t *testing.T) {
 			if code := day.wait(); code != c.code || !strings.Contains(day.out.String(), c.says) {
 				t.Errorf("exit code %d, not %d, or it does not say %q:\n%s", code, c.code, c.says, day.out.String())
 			}
-			until(t, "the fault is gone and the service serves", func() bool {
+			await.True(t, "the fault is gone and the service serves", func() bool {
 				out, code := w.ask(t, "undo")
 				return code == 0 && strings.Contains(out, "no fault is open") && serves(w.healthURL())
 			})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/store/sqlite"
 )
 
@@ -65,14 +66,14 @@ func says(t *testing.T, out string, code, want int, texts ...string) {
 func TestApprove(t *testing.T) {
 	w := newWorld(t, asks("{by: ["+person()+"]}"))
 	w.serve(t)
-	until(t, "the service, which was never started, is asked about", func() bool { _, asking := w.asked(t); return asking })
+	await.True(t, "the service, which was never started, is asked about", func() bool { _, asking := w.asked(t); return asking })
 	incident, _ := w.asked(t)
 	if starts := w.starts(t); starts != 0 {
 		t.Fatalf("the service was started %d times before anybody agreed", starts)
 	}
 	out, code := w.ask(t, "approve", incident.ID, "--reason", "go on")
 	says(t, out, code, 0, "agreed, 1 of 1", "restart on process/stock")
-	until(t, "it is healed", func() bool { return w.calm(t, 1) })
+	await.True(t, "it is healed", func() bool { return w.calm(t, 1) })
 	if starts := w.starts(t); starts != 1 {
 		t.Errorf("the service was started %d times", starts)
 	}
@@ -93,7 +94,7 @@ func TestApprove(t *testing.T) {
 func TestReplayOfAnotherPolicy(t *testing.T) {
 	w := newWorld(t, asks("{expires: 1h}"))
 	c := w.serve(t)
-	until(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
+	await.True(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
 	incident, _ := w.asked(t)
 	recorded, code := w.ask(t, "incidents", incident.ID, "--json")
 	says(t, recorded, code, 0, incident.ID)
@@ -135,14 +136,14 @@ func TestReplayOfAnotherPolicy(t *testing.T) {
 func TestPause(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	out, code := w.ask(t, "pause", "stock", "--for", "1h", "--reason", "moving house")
 	says(t, out, code, 0, "stock is paused by")
 	broken := w.signal(t, syscall.SIGKILL)
-	until(t, "the guard says no", func() bool { return strings.Contains(c.out.String(), "guard hold: service stock is held") })
+	await.True(t, "the guard says no", func() bool { return strings.Contains(c.out.String(), "guard hold: service stock is held") })
 	c.kill()
 	c = w.serve(t)
-	until(t, "the pause is told at the start", func() bool { return strings.Contains(c.out.String(), "stock is paused by") })
+	await.True(t, "the pause is told at the start", func() bool { return strings.Contains(c.out.String(), "stock is paused by") })
 	out, code = w.ask(t, "resume")
 	says(t, out, code, 0, "it was not stopped")
 	if w.starts(t) != 1 {
@@ -150,7 +151,7 @@ func TestPause(t *testing.T) {
 	}
 	out, code = w.ask(t, "resume", "stock")
 	says(t, out, code, 0, "stock is not paused any more")
-	until(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	w.verified(t)
 }
 
@@ -158,14 +159,14 @@ func TestPause(t *testing.T) {
 func TestStopBySignal(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	if err := c.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the kill switch is told to be on", func() bool { return strings.Contains(c.out.String(), "Jenner acts no more") })
+	await.True(t, "the kill switch is told to be on", func() bool { return strings.Contains(c.out.String(), "Jenner acts no more") })
 	c.kill()
 	c = w.serve(t)
-	until(t, "it is on after a restart", func() bool {
+	await.True(t, "it is on after a restart", func() bool {
 		return strings.Contains(c.out.String(), "the kill switch is on (by signal SIGUSR1)")
 	})
 	w.verified(t)
@@ -196,31 +197,31 @@ func TestFreezeFromACalendar(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms")+planned)
 	w.calendar(t, "")
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	c.kill()
 	w.calendar(t, freezing())
 	broken, before := w.signal(t, syscall.SIGKILL), w.starts(t)
 	c = w.serve(t)
-	until(t, "the guard says wait", func() bool {
+	await.True(t, "the guard says wait", func() bool {
 		return strings.Contains(c.out.String(), "guard calendar: \"moving house\" of calendar ops freezes everything")
 	})
 	if starts := w.starts(t); starts != before {
 		t.Fatalf("it was started %d times in spite of the freeze", starts-before)
 	}
 	w.calendar(t, "")
-	until(t, "it is healed after the event was taken out", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed after the event was taken out", func() bool { return w.pid() != broken && w.calm(t, 2) })
 
 	w.calendar(t, "BEGIN:VEVENT\nX-JENNER-EFFECT:freze\nEND:VEVENT\n")
-	until(t, "it is told that the calendar cannot be read", func() bool { return strings.Contains(c.out.String(), "a calendar cannot be read") })
+	await.True(t, "it is told that the calendar cannot be read", func() bool { return strings.Contains(c.out.String(), "a calendar cannot be read") })
 	broken, before = w.signal(t, syscall.SIGKILL), w.starts(t)
-	until(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
+	await.True(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
 	incident, _ := w.asked(t)
 	if asked := incident.Request().Asked; len(asked) == 0 || asked[0].Guard != "calendar" || w.starts(t) != before {
 		t.Errorf("asked because of %+v, and started %d times", asked, w.starts(t)-before)
 	}
 	out, code := w.ask(t, "approve", incident.ID)
 	says(t, out, code, 0, "agreed, 1 of 1")
-	until(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 3) })
+	await.True(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 3) })
 	w.verified(t)
 }
 
@@ -247,9 +248,9 @@ func everything(t *testing.T, dir string) map[string]string {
 func TestReplaySince(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	broken := w.signal(t, syscall.SIGKILL)
-	until(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	if code := c.stop(); code != 0 {
 		t.Fatal(c.out.String())
 	}
@@ -335,7 +336,7 @@ func TestProgress(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	w := newWorld(t, asks("{expires: 1h}"))
 	w.serve(t)
-	until(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
+	await.True(t, "people are asked", func() bool { _, asking := w.asked(t); return asking })
 	incident, _ := w.asked(t)
 	elsewhere := t.TempDir() // what is offered are the documents of the program that runs, where the folder has none
 	offers := func(args ...string) string {

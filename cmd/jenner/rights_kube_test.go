@@ -18,6 +18,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/cluster"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // called runs a command as people do.
@@ -157,7 +158,7 @@ func TestCheckFindsEachMissingRightOfEverything(t *testing.T) {
 		return called(t, "check", dir, "--kube", "--namespace", conn.Namespace, "--as", "system:serviceaccount:"+conn.Namespace+":jenner")
 	}
 	said := ""
-	until(t, "with all of them all is well", func() bool {
+	await.True(t, "with all of them all is well", func() bool {
 		code, said = check()
 		return code == exitOK && strings.Contains(said, "Jenner has every right that they need")
 	})
@@ -167,7 +168,7 @@ func TestCheckFindsEachMissingRightOfEverything(t *testing.T) {
 		for i, less := range rights {
 			tried++
 			role.holds(t, slices.Delete(slices.Clone(rights), i, i+1))
-			until(t, fmt.Sprintf("check as one who may not %s says so", less), func() bool {
+			await.True(t, fmt.Sprintf("check as one who may not %s says so", less), func() bool {
 				code, said = check()
 				unread := less.Group == cluster.Group && less.Verb == "list" && strings.Contains(said, "cannot list resource") // the documents themselves
 				return code == exitNo && (unread || strings.Contains(said, "Jenner may not "+less.String()+", which is needed for "))
@@ -183,5 +184,5 @@ func TestCheckFindsEachMissingRightOfEverything(t *testing.T) {
 		role.holds(t, rights)
 	}
 	t.Logf("%d rights in %d roles", tried, len(roles))
-	until(t, "with all of them all is well again", func() bool { code, said = check(); return code == exitOK })
+	await.True(t, "with all of them all is well again", func() bool { code, said = check(); return code == exitOK })
 }

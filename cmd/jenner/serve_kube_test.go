@@ -21,6 +21,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/cluster"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // newNamespace makes one on the real API server, with the custom resources defined, and deletes it when the test ends.
@@ -57,7 +58,7 @@ func newNamespace(t *testing.T) *cluster.Connection {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the custom resources are served", func() bool {
+	await.True(t, "the custom resources are served", func() bool {
 		_, err := conn.Documents(t.Context(), cluster.WatchOptions{})
 		return err == nil
 	})
@@ -92,12 +93,12 @@ func TestTheOtherTakesOver(t *testing.T) {
 	conn := newNamespace(t)
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	first := w.inside(t, conn, "first")
-	until(t, "the first leads and has started the service", func() bool { return first.leads() && w.starts(t) == 1 && serves(w.healthURL()) })
+	await.True(t, "the first leads and has started the service", func() bool { return first.leads() && w.starts(t) == 1 && serves(w.healthURL()) })
 	second := w.inside(t, conn, "second")
-	until(t, "the second stands by", func() bool { return strings.Contains(second.out.String(), "another Jenner leads") })
+	await.True(t, "the second stands by", func() bool { return strings.Contains(second.out.String(), "another Jenner leads") })
 	first.kill()
 	broken := w.signal(t, syscall.SIGKILL)
-	until(t, "the second leads and has healed it", func() bool { return second.leads() && w.pid() != broken && serves(w.healthURL()) })
+	await.True(t, "the second leads and has healed it", func() bool { return second.leads() && w.pid() != broken && serves(w.healthURL()) })
 	if starts := w.starts(t); starts != 2 {
 		t.Errorf("the service was started %d times, want 2", starts)
 	}
@@ -105,7 +106,7 @@ func TestTheOtherTakesOver(t *testing.T) {
 		t.Errorf("a stop by Ctrl-C ends with exit code %d", code)
 	}
 	third := w.inside(t, conn, "third")
-	until(t, "the next leads, for the lease was given back", func() bool { return third.leads() })
+	await.True(t, "the next leads, for the lease was given back", func() bool { return third.leads() })
 }
 
 // TestALeaderThatStoodStillDoesNotAct: it was paused, another one leads meanwhile, and what it was about to do is not done when
@@ -114,8 +115,8 @@ func TestALeaderThatStoodStillDoesNotAct(t *testing.T) {
 	conn := newNamespace(t)
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	first := w.inside(t, conn, "first")
-	until(t, "the first leads and has started the service", func() bool { return first.leads() && w.starts(t) == 1 && serves(w.healthURL()) })
-	until(t, "that is over: what is held in the middle of it would wait, and decide nothing", func() bool {
+	await.True(t, "the first leads and has started the service", func() bool { return first.leads() && w.starts(t) == 1 && serves(w.healthURL()) })
+	await.True(t, "that is over: what is held in the middle of it would wait, and decide nothing", func() bool {
 		return strings.Contains(first.out.String(), "end       resolved")
 	})
 	turn := func(command, name string) {
@@ -129,13 +130,13 @@ func TestALeaderThatStoodStillDoesNotAct(t *testing.T) {
 	turn("stop", "first")
 	turn("stop", "second")
 	w.signal(t, syscall.SIGKILL)
-	until(t, "the first would heal it, but for the kill switch", func() bool { return strings.Contains(first.out.String(), "guard hold") })
+	await.True(t, "the first would heal it, but for the kill switch", func() bool { return strings.Contains(first.out.String(), "guard hold") })
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	turn("resume", "first")
 	second := w.inside(t, conn, "second")
-	until(t, "the second leads", func() bool { return second.leads() })
+	await.True(t, "the second leads", func() bool { return second.leads() })
 	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestALeaderThatStoodStillDoesNotAct(t *testing.T) {
 		t.Errorf("it acted when it woke up: the service was started %d times", starts)
 	}
 	turn("resume", "second")
-	until(t, "the second heals it", func() bool { return w.starts(t) == 2 && serves(w.healthURL()) })
+	await.True(t, "the second heals it", func() bool { return w.starts(t) == 2 && serves(w.healthURL()) })
 }
 
 // TestCheckFindsEachMissingRight: with exactly what is printed all is well, and without any one of it, check says so.
@@ -189,7 +190,7 @@ func TestCheckFindsEachMissingRight(t *testing.T) {
 		}
 	}
 	give("whole", own)
-	until(t, "with all of them all is well", func() bool { code, _ := as("whole"); return code == exitOK })
+	await.True(t, "with all of them all is well", func() bool { code, _ := as("whole"); return code == exitOK })
 	for i, less := range own {
 		user := fmt.Sprintf("less-%d", i)
 		var rest []jenner.Right
@@ -200,7 +201,7 @@ func TestCheckFindsEachMissingRight(t *testing.T) {
 		}
 		give(user, rest)
 		said := ""
-		until(t, fmt.Sprintf("check as one without %q says so", less), func() bool {
+		await.True(t, fmt.Sprintf("check as one without %q says so", less), func() bool {
 			var code int
 			code, said = as(user)
 			listed := less.Verb == "list" && strings.Contains(said, "cannot list resource")

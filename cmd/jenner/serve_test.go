@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // TestServeHealsAndStops: the whole loop on a real process, its metrics, and a stop that leaves the service alone.
 func TestServeHealsAndStops(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	broken := w.signal(t, syscall.SIGKILL)
-	until(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	metrics := c.get("/metrics")
 	for _, want := range []string{`jenner_remediations_total{result="passed",runbook="restart"} 2`, `jenner_incidents_total{phase="resolved"} 2`} {
 		if !strings.Contains(metrics, want) {
@@ -60,42 +61,42 @@ func (c *child) get(path string) string {
 func TestReload(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	file := filepath.Join(w.files(), "more.yaml")
 	if err := os.WriteFile(file, []byte("kind: runbook\nname: nap\nsteps:\n- {name: zzz, action: restrat}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the broken file is refused", func() bool {
+	await.True(t, "the broken file is refused", func() bool {
 		return strings.Contains(c.out.String(), "refused") && strings.Contains(c.out.String(), "more.yaml:4") &&
 			strings.Contains(c.out.String(), "restart")
 	})
 	broken := w.signal(t, syscall.SIGKILL)
-	until(t, "it is healed all the same", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed all the same", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	good := "kind: service\nname: second\nprobes:\n- {name: answers, tcp: {address: '" + w.host + ":18083'}, every: 200ms}\n"
 	if err := os.WriteFile(file, []byte(good), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the good file is in force", func() bool { return strings.Contains(c.out.String(), "services=2") })
+	await.True(t, "the good file is in force", func() bool { return strings.Contains(c.out.String(), "services=2") })
 	if err := c.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "SIGHUP reads again", func() bool { return strings.Count(c.out.String(), "services=2") >= 2 })
+	await.True(t, "SIGHUP reads again", func() bool { return strings.Count(c.out.String(), "services=2") >= 2 })
 }
 
 // TestKillSwitch: nothing is done while it is on, whatever breaks; it survives a restart; and then it is healed.
 func TestKillSwitch(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(healing, "", "200ms"))
 	c := w.serve(t)
-	until(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
+	await.True(t, "jenner has started the service", func() bool { return w.calm(t, 1) })
 	if code := run([]string{"stop", "--data", w.data, "--reason", "a test"}); code != 0 {
 		t.Fatalf("jenner stop ends with %d", code)
 	}
 	broken := w.signal(t, syscall.SIGKILL)
 	refused := func() bool { return strings.Contains(c.out.String(), "guard hold") }
-	until(t, "the guard says no", refused)
+	await.True(t, "the guard says no", refused)
 	c.kill()
 	c = w.serve(t)
-	until(t, "the guard says no after a restart", func() bool {
+	await.True(t, "the guard says no after a restart", func() bool {
 		return strings.Contains(c.out.String(), "the kill switch is on") && len(w.incidents(t)) > 0
 	})
 	if w.starts(t) != 1 {
@@ -104,7 +105,7 @@ func TestKillSwitch(t *testing.T) {
 	if code := run([]string{"resume", "--data", w.data}); code != 0 {
 		t.Fatalf("jenner resume ends with %d", code)
 	}
-	until(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
+	await.True(t, "it is healed", func() bool { return w.pid() != broken && w.calm(t, 2) })
 	w.verified(t)
 	if _, on := app.NewHolds(w.data, time.Now).KillSwitch(); on {
 		t.Error("the kill switch is on after resume")
@@ -132,7 +133,7 @@ func TestPidfileOfSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := w.serve(t)
-	until(t, "a human is told whose process it is", func() bool {
+	await.True(t, "a human is told whose process it is", func() bool {
 		return strings.Contains(c.out.String(), "PAGE") && strings.Contains(c.out.String(), "somebody else's process")
 	})
 }

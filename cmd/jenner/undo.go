@@ -189,7 +189,7 @@ func (u *undone) sweep(ctx context.Context, undoer *app.Undoer, files []string, 
 		u.Swept, err = undoer.Sweep(ctx, files)
 		ended <- err
 	}()
-	if err := await(ended, "looking for faults on the targets", progress); err != nil {
+	if err := untilEnded(ended, "looking for faults on the targets", progress); err != nil {
 		u.Unlooked = err.Error()
 	}
 }
@@ -210,7 +210,7 @@ func undoEach(ctx context.Context, undoer *app.Undoer, open []app.OpenFault, pro
 		show := toShow(fault)
 		ended := make(chan error, 1)
 		go func() { ended <- undoer.Undo(ctx, fault.ID) }()
-		if err := await(ended, fmt.Sprintf("%d of %d: taking back %s", i+1, len(open), show.about()), progress); err != nil {
+		if err := untilEnded(ended, fmt.Sprintf("%d of %d: taking back %s", i+1, len(open), show.about()), progress); err != nil {
 			result.Left = append(result.Left, leftFault{show, err.Error()})
 			continue
 		}
@@ -219,8 +219,8 @@ func undoEach(ctx context.Context, undoer *app.Undoer, open []app.OpenFault, pro
 	return result
 }
 
-// await waits, and says every slowUndo that it still does.
-func await(ended <-chan error, what string, progress io.Writer) error {
+// untilEnded waits, and says every slowUndo that it still does.
+func untilEnded(ended <-chan error, what string, progress io.Writer) error {
 	ticker := time.NewTicker(slowUndo)
 	defer ticker.Stop()
 	start := time.Now()

@@ -19,7 +19,7 @@ func TestASlowUndoSaysThatItGoesOn(t *testing.T) {
 				ended <- errors.New("it is stuck")
 			}()
 			var out bytes.Buffer
-			if err := await(ended, "1 of 1: taking back x", &out); err == nil || err.Error() != "it is stuck" {
+			if err := untilEnded(ended, "1 of 1: taking back x", &out); err == nil || err.Error() != "it is stuck" {
 				t.Errorf("the undo ends with %v", err)
 			}
 			if got := strings.Count(out.String(), "taking back x, for "); got != lines {

@@ -12,11 +12,8 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/internal/await"
 )
-
-// patience is how long an effect, or the end of a cancelled one, may take before the suite gives up on it. It is no
-// measure of speed: only what hangs reaches it.
-const patience = 2 * time.Minute
 
 // World is one fresh world for one test of one action. Each test of the suite builds its own.
 type World struct {
@@ -201,7 +198,7 @@ func cancelEnds(t *testing.T, world World) {
 		_, err := world.Action().Do(ctx, call)
 		ended <- err
 	}()
-	deadline := time.After(patience)
+	deadline := time.After(await.Patience)
 	for !underWay() {
 		select {
 		case err := <-ended:
@@ -217,7 +214,7 @@ func cancelEnds(t *testing.T, world World) {
 		if err == nil {
 			t.Error("a cancelled Do says that the effect is there")
 		}
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		t.Fatal("Do goes on after it was cancelled")
 	}
 }

@@ -10,13 +10,11 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
-// patience is how long a condition may take to come true before the suite gives up on it. It is no measure of speed.
-const patience = 2 * time.Minute
-
 // long is how long faults last that a test undoes before they end by themselves.
-const long = 2 * patience
+const long = 2 * await.Patience
 
 // lease is how long the faults of the suite last, where they end by themselves and the test waits for it.
 const lease = 500 * time.Millisecond
@@ -114,7 +112,7 @@ func leaseEnds(t *testing.T, world World) {
 		return
 	}
 	life := leased(t, world)
-	eventually(t, "the fault ends with its lease", func() bool { return !life.armed(t) })
+	await.True(t, "the fault ends with its lease", func() bool { return !life.armed(t) })
 	life.undo(t)
 	life.sameAsBefore(t)
 }
@@ -126,7 +124,7 @@ func leaseRenewed(t *testing.T, world World) {
 	life := leased(t, world)
 	first := life.record.Until
 	life.renew(t, long)
-	eventually(t, "the first lease is over", func() bool { return time.Now().After(first.Add(lease)) })
+	await.True(t, "the first lease is over", func() bool { return time.Now().After(first.Add(lease)) })
 	if !life.armed(t) {
 		t.Error("the fault ended with its first lease although it was renewed")
 	}

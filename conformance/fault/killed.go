@@ -20,6 +20,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // Make finds a fault by its full name or verb and decodes its parameters; a catalog's MakeFault.
@@ -101,7 +102,7 @@ func reap(fault Make, args []string) error {
 	if err != nil {
 		return err
 	}
-	return chaos.Reap(context.Background(), injector, os.Stdin, patience, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	return chaos.Reap(context.Background(), injector, os.Stdin, await.Patience, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // control injects and says so, then renews the lease as long as the fault holds, as a drill does.
@@ -127,7 +128,7 @@ func control(fault Make, args []string) error {
 		lease = slowLease
 	}
 	// The injection itself may take longer than the lease, which begins after it.
-	if record, err = injector.Inject(ctx, record, patience); err == nil {
+	if record, err = injector.Inject(ctx, record, await.Patience); err == nil {
 		record, err = injector.Renew(ctx, record, lease)
 	}
 	if err != nil {
@@ -205,7 +206,7 @@ func killed(t *testing.T, world World, killing killing) string {
 	victim.bites(t)
 	victim.kill(t, killing)
 	if !killing.reaper {
-		eventually(t, "the fault is undone", func() bool { return victim.forgotten(t) })
+		await.True(t, "the fault is undone", func() bool { return victim.forgotten(t) })
 		victim.sameAsBefore(t)
 		if killing.controller {
 			return "the reaper undid it"
@@ -214,7 +215,7 @@ func killed(t *testing.T, world World, killing killing) string {
 	}
 	how := "the next start undid it"
 	if world.LeaseHeld || world.holder() {
-		eventually(t, "the fault ends by itself", func() bool { return !victim.armed(t) })
+		await.True(t, "the fault ends by itself", func() bool { return !victim.armed(t) })
 		how = "it ended by itself"
 	}
 	injector := &chaos.Injector{Journal: victim.journal, Now: time.Now, Holders: victim.holders,

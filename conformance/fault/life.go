@@ -9,6 +9,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // life is one fault from its checkpoint to its end.
@@ -98,7 +99,7 @@ func (l *life) renew(t *testing.T, lasts time.Duration) {
 
 func (l *life) bites(t *testing.T) {
 	t.Helper()
-	eventually(t, "the fault bites", func() bool {
+	await.True(t, "the fault bites", func() bool {
 		witness, err := l.world.Fault().Bite(limited(t), l.call())
 		if err != nil {
 			t.Fatalf("Bite: %v", err)
@@ -157,23 +158,9 @@ func stir(t *testing.T, world World) {
 }
 
 func limited(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// eventually polls a condition until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s", patience, what)
-		}
-		<-tick.C
-	}
 }
 
 // self is the command line of this very test program as another one of the suite's programs.

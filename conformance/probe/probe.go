@@ -6,15 +6,14 @@ package probetest
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
 
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/telemetry"
 )
-
-// patience is how long the suite waits for what must happen, and not how long it may take.
-const patience = 2 * time.Minute
 
 // Setup makes a probe and the world that it asks, which ends with the test.
 type Setup func(t *testing.T) (telemetry.Probe, telemetry.ProbeCall)
@@ -88,12 +87,13 @@ func (s Suite) leavesNothing(t *testing.T) {
 				answer(t, ctx, probe, call)
 				cancel()
 			}
-			settled := func() bool { return runtime.NumGoroutine() <= before }
-			if !eventually(settled) {
-				stacks := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after five questions:\n%s",
-					before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-			}
+			await.OK(t, "five questions leave no goroutine", func() error {
+				if now := runtime.NumGoroutine(); now > before {
+					stacks := make([]byte, 1<<20)
+					return fmt.Errorf("%d before, %d now:\n%s", before, now, stacks[:runtime.Stack(stacks, true)])
+				}
+				return nil
+			})
 		})
 	}
 }
@@ -131,7 +131,7 @@ func (s Suite) watchHeedsStop(t *testing.T) {
 		_ = watcher.Watch(ctx, call) // whether it can watch here is its own test's matter
 	}()
 	cancel()
-	wait(t, done, "Watch did not return after its context had ended")
+	await.Closed(t, "Watch returns when its context has ended", done)
 }
 
 func (s Suite) wrong(t *testing.T) {
@@ -164,32 +164,12 @@ func answer(t *testing.T, ctx context.Context, probe telemetry.Probe, call telem
 		defer close(done)
 		result = probe.Probe(ctx, call)
 	}()
-	wait(t, done, "the probe did not return after its context had ended")
+	await.Closed(t, "the probe returns when its context has ended", done)
 	return result
 }
 
-func wait(t *testing.T, done <-chan struct{}, otherwise string) {
-	t.Helper()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatal(otherwise)
-	}
-}
-
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func eventually(holds func() bool) bool {
-	deadline := time.Now().Add(patience)
-	for !holds() {
-		if time.Now().After(deadline) {
-			return false
-		}
-		runtime.Gosched()
-	}
-	return true
 }

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func survivesClosing(t *testing.T, b *bench) {
@@ -183,9 +183,5 @@ func wait(t *testing.T, group *sync.WaitGroup) {
 		defer close(done)
 		group.Wait()
 	}()
-	select {
-	case <-done:
-	case <-time.After(2 * time.Minute):
-		t.Fatal("the first changes were not acknowledged within 30 s")
-	}
+	await.Closed(t, "the first changes are acknowledged", done)
 }

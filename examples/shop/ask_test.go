@@ -11,31 +11,17 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// eventually asks until the answer is yes.
-func eventually(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !yes() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("still not so: %s", what)
-		}
-	}
-}
+	"github.com/jenner-heal/jenner/internal/await"
+)
 
 func answers(t *testing.T, host string, port int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("port %d answers", port), func() bool { return get(t, host, port, "/healthz").code == 200 })
+	await.True(t, fmt.Sprintf("port %d answers", port), func() bool { return get(t, host, port, "/healthz").code == 200 })
 }
 
 // fresh never reuses a connection, so that each request shows whether the port is open now.
-var fresh = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+var fresh = &http.Client{Timeout: await.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
 type reply struct {
 	code int // 0: no answer
@@ -77,7 +63,7 @@ func post(t *testing.T, host string, port int, path string, in, out any) (code i
 
 func metric(t *testing.T, host string, port int, line string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("port %d says %s", port, line), func() bool {
+	await.True(t, fmt.Sprintf("port %d says %s", port, line), func() bool {
 		return strings.Contains(get(t, host, port, "/metrics").body, "\n"+line+"\n")
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestEachOrderIsOKOrLost(t *testing.T) {
@@ -31,7 +33,7 @@ func TestEachOrderIsOKOrLost(t *testing.T) {
 		}
 	})
 	load := start(t, host, "load", "--rate", "200", "--timeout", "1m")
-	eventually(t, "100 orders are settled", func() bool {
+	await.True(t, "100 orders are settled", func() bool {
 		s := statsOf(t, host)
 		if s.Sent != s.OK+s.Lost+s.InFlight {
 			t.Errorf("forgot orders: %v", s)
@@ -53,7 +55,7 @@ func TestAnAnswerThatComesTooLateIsALostOrder(t *testing.T) {
 	host := newHost()
 	fake(t, host, gatewayPort, func(_ http.ResponseWriter, r *http.Request, _ order) { <-r.Context().Done() })
 	start(t, host, "load", "--timeout", "30ms")
-	eventually(t, "orders are lost, one after the other", func() bool { return statsOf(t, host).Lost >= 3 })
+	await.True(t, "orders are lost, one after the other", func() bool { return statsOf(t, host).Lost >= 3 })
 	if s := statsOf(t, host); s.OK != 0 || s.InFlight > maxInFlight/2 {
 		t.Errorf("%v, want all lost in time", s)
 	}
@@ -64,7 +66,7 @@ func TestASlowShopDoesNotSlowTheLoad(t *testing.T) {
 	host := newHost()
 	seen := fake(t, host, gatewayPort, func(_ http.ResponseWriter, r *http.Request, _ order) { <-r.Context().Done() })
 	load := start(t, host, "load", "--rate", "1000", "--timeout", "1m")
-	eventually(t, "more orders than may be in flight", func() bool { return statsOf(t, host).Sent > maxInFlight+50 })
+	await.True(t, "more orders than may be in flight", func() bool { return statsOf(t, host).Sent > maxInFlight+50 })
 	s := statsOf(t, host)
 	if s.InFlight != maxInFlight || s.Lost != s.Sent-maxInFlight || s.OK != 0 {
 		t.Errorf("%v, want %d in flight and the others lost", s, maxInFlight)
@@ -94,7 +96,7 @@ func TestTheLoadKeepsItsRate(t *testing.T) {
 	fake(t, host, gatewayPort, func(w http.ResponseWriter, _ *http.Request, o order) { writeJSON(w, 200, confirmation{ID: o.ID}) })
 	begun := time.Now()
 	start(t, host, "load", "--rate", "100")
-	eventually(t, "51 orders are sent", func() bool { return statsOf(t, host).Sent >= 51 })
+	await.True(t, "51 orders are sent", func() bool { return statsOf(t, host).Sent >= 51 })
 	if took := time.Since(begun); took < 500*time.Millisecond {
 		t.Errorf("sent 51 orders in %v at 100 a second", took)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestLedgerDownIsNamedByAllWhoNeedIt(t *testing.T) {
@@ -47,7 +49,7 @@ func TestAHungLedgerIsNamedInTime(t *testing.T) {
 	start(t, host, "checkout")
 	start(t, host, "gateway")
 	for _, port := range []int{paymentsPort, checkoutPort, gatewayPort} {
-		eventually(t, "not ready, because of the ledger, within 250 ms", func() bool { // again: other tests use the machine too
+		await.True(t, "not ready, because of the ledger, within 250 ms", func() bool { // again: other tests use the machine too
 			r := get(t, host, port, "/readyz")
 			return r.code == 503 && names(r, "ledger", "no answer in time") && r.took < 250*time.Millisecond
 		})

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestAPortInUseIsExplainedAndNothingIsTouched(t *testing.T) {
@@ -34,7 +36,7 @@ func TestPidfileComesWithThePortAndGoesWithTheProcess(t *testing.T) {
 	t.Parallel()
 	host, pidfile := newHost(), filepath.Join(t.TempDir(), "partner.pid")
 	cmd, _ := spawn(t, host, "partner", "--pidfile", pidfile)
-	eventually(t, "pidfile names the process", func() bool {
+	await.True(t, "pidfile names the process", func() bool {
 		content, _ := os.ReadFile(pidfile)
 		return string(content) == strconv.Itoa(cmd.Process.Pid)+"\n"
 	})
@@ -110,9 +112,9 @@ func TestStoppingFinishesTheRequestInFlight(t *testing.T) {
 		var c confirmation
 		answer <- post(t, host, gatewayPort, "/orders", order{ID: "o1", SKU: "mug", Quantity: 1}, &c)
 	}()
-	eventually(t, "the order is at checkout", func() bool { return checkout.Load() == 1 })
+	await.True(t, "the order is at checkout", func() bool { return checkout.Load() == 1 })
 	cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "the port is closed", func() bool { return get(t, host, gatewayPort, "/healthz").code == 0 })
+	await.True(t, "the port is closed", func() bool { return get(t, host, gatewayPort, "/healthz").code == 0 })
 	close(release)
 	if code := <-answer; code != 200 {
 		t.Errorf("the order in flight was answered %d", code)

@@ -14,9 +14,6 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must happen. It is reached only when a test fails.
-const patience = 15 * time.Second
-
 // TestMain lets the test binary be the shop, for the tests that need a real process.
 func TestMain(m *testing.M) {
 	if os.Getenv("SHOP_TEST_PROCESS") != "" {

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // below makes a group below this test's own one, with a sleeping process in it. Both go with the test, which needs root.
@@ -32,15 +33,7 @@ func below(t *testing.T, controller string) (group Group, pid int) {
 	t.Cleanup(func() {
 		sleep.Process.Kill()
 		sleep.Wait()
-		deadline := time.Now().Add(2 * time.Minute)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for os.Remove(group.Dir) != nil && time.Now().Before(deadline) {
-			<-tick.C
-		}
-		if _, err := os.Stat(group.Dir); err == nil {
-			t.Errorf("the group %s is left behind", group.Dir)
-		}
+		await.OK(t, "the group is gone", func() error { return os.Remove(group.Dir) })
 	})
 	if err := group.Write("cgroup.procs", fmt.Sprint(sleep.Process.Pid)); err != nil {
 		t.Fatal(err)

@@ -9,14 +9,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 2 * time.Minute
-
 func limited(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -12,10 +12,9 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
-
-const patience = 2 * time.Minute
 
 func namespace(t *testing.T) *lab.Namespace {
 	t.Helper()
@@ -47,20 +46,13 @@ func dropping() Chain {
 
 func until(t *testing.T, what string, holds func() (bool, error)) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); ; <-tick.C {
+	await.True(t, what, func() bool {
 		yes, err := holds()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if yes {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s", patience, what)
-		}
-	}
+		return yes
+	})
 }
 
 // The lease ends by itself, and renewing it works before and after that.

@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -106,7 +107,7 @@ func held(t *testing.T, address string, fault chaos.Holder) func() served {
 	<-told
 	t.Cleanup(func() {
 		end()
-		eventually(t, "it says that there is no alarm any more", func() bool { return strings.Contains(read(address), "} 0\n") })
+		await.True(t, "it says that there is no alarm any more", func() bool { return strings.Contains(read(address), "} 0\n") })
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
@@ -127,32 +128,20 @@ func held(t *testing.T, address string, fault chaos.Holder) func() served {
 	}
 }
 
-// eventually polls a condition until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited half a minute, and still not: %s", what)
-		}
-	}
-}
-
 func TestAStormIsOnOnePage(t *testing.T) {
 	address := free(t)
 	last := held(t, address, &FaultAlertStorm{Alarms: 700})
 	if count := strings.Count(read(address), "} 1\n"); count != 700 {
 		t.Errorf("the page has %d alarms", count)
 	}
-	eventually(t, "it says so", func() bool { return last() == served{Pages: 1, Alarms: 700, Most: 700} })
+	await.True(t, "it says so", func() bool { return last() == served{Pages: 1, Alarms: 700, Most: 700} })
 }
 
 func TestAFlappingAlarmComesAndGoes(t *testing.T) {
 	address := free(t)
 	last := held(t, address, &FaultFlapping{Every: jenner.Duration(40 * time.Millisecond)})
 	seen := map[bool]int{}
-	eventually(t, "it comes and goes", func() bool {
+	await.True(t, "it comes and goes", func() bool {
 		seen[strings.Contains(read(address), "} 1\n")]++
 		return seen[true] > 0 && seen[false] > 0 && last().Turns >= 3
 	})
@@ -164,7 +153,7 @@ func TestAStaleAlarmIsLeftBehind(t *testing.T) {
 	if !strings.Contains(read(address), "} 1\n") {
 		t.Error("there is no alarm in the beginning")
 	}
-	eventually(t, "the page is gone", func() bool { return last().Silent && read(address) == "" })
+	await.True(t, "the page is gone", func() bool { return last().Silent && read(address) == "" })
 }
 
 func TestWhereAPageMayBe(t *testing.T) {

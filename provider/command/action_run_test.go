@@ -8,11 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // sleeper is a command that tells its own id and its child's in a file and then waits for long.
@@ -106,7 +106,7 @@ func TestRunEndsItsWholeGroup(t *testing.T) {
 		_, err := (&Run{Argv: sleeper(file)}).Do(ctx, act.Call{})
 		ended <- err
 	}()
-	eventually(t, "it runs", func() bool { return exists(file) })
+	await.True(t, "it runs", func() bool { return exists(file) })
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -117,23 +117,9 @@ func TestRunEndsItsWholeGroup(t *testing.T) {
 	}
 	for _, word := range strings.Fields(string(text)) {
 		pid, _ := strconv.Atoi(word)
-		eventually(t, "process "+word+" is gone", func() bool {
+		await.True(t, "process "+word+" is gone", func() bool {
 			stat, err := os.ReadFile("/proc/" + word + "/stat")
 			return err != nil || strings.Contains(string(stat), ") Z ") || syscall.Kill(pid, 0) != nil
 		})
-	}
-}
-
-// eventually polls a condition until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited half a minute, and still not: %s", what)
-		}
-		<-tick.C
 	}
 }

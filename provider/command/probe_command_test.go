@@ -12,6 +12,7 @@ import (
 	"time"
 
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
@@ -106,7 +107,7 @@ func TestProbeCommandLeavesNoProcess(t *testing.T) {
 				(&ProbeCommand{Argv: []string{"sh", "-c", script, "sh", pidfile}}).Probe(ctx, telemetry.ProbeCall{})
 			}()
 			child := 0
-			poll(t, "the child to start", func() bool {
+			await.True(t, "the child to start", func() bool {
 				text, _ := os.ReadFile(pidfile) //nolint:errcheck // not there yet
 				child, _ = strconv.Atoi(strings.TrimSpace(string(text)))
 				return child > 0
@@ -115,7 +116,7 @@ func TestProbeCommandLeavesNoProcess(t *testing.T) {
 				cancel()
 			}
 			<-done
-			poll(t, "the child to die", func() bool { return !lives(child) })
+			await.True(t, "the child to die", func() bool { return !lives(child) })
 		})
 	}
 }
@@ -131,18 +132,4 @@ func lives(pid int) bool {
 	}
 	_, after, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(after, "Z")
-}
-
-func poll(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(2 * time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited two minutes for %s", what)
-		case <-tick.C:
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkOtherNames(b *testing.B) {
 			if armed {
 				inject(b, "failing", map[string]any{"with": "nxdomain"}, w.target(theirs, "shop.internal"))
 			}
-			client := &dns.Client{Timeout: patience}
+			client := &dns.Client{Timeout: await.Patience}
 			var conn *dns.Conn
 			if err := w.ours.Do(func() (err error) {
 				conn, err = client.Dial(theirs + ":53")

@@ -11,13 +11,14 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
 // answers are what a program in our namespace is told; each is asked for over UDP and over TCP.
 func (w *world) answers(t *testing.T, server, name string, kind uint16, want string) {
 	t.Helper()
-	within := patience
+	within := await.Patience
 	if want == "silence" {
 		within = brief
 	}
@@ -85,7 +86,7 @@ func TestSlowAnswersAreRightAndLate(t *testing.T) {
 	w := newWorld(t)
 	f := inject(t, "slow", map[string]any{"delay": "200ms"}, w.target(theirs, "shop.internal"))
 	begun := time.Now()
-	if got := w.says("udp", theirs, "shop.internal", dns.TypeA, patience); got != rightAddress {
+	if got := w.says("udp", theirs, "shop.internal", dns.TypeA, await.Patience); got != rightAddress {
 		t.Errorf("the late answer is %s, want %s", got, rightAddress)
 	}
 	if took := time.Since(begun); took < delay {
@@ -179,7 +180,7 @@ func computeChecksums(name string) error {
 // remembered of a connection.
 func TestAProgramThatKeepsItsSocket(t *testing.T) {
 	w := newWorld(t)
-	client := &dns.Client{Timeout: patience}
+	client := &dns.Client{Timeout: await.Patience}
 	var conn *dns.Conn
 	if err := w.ours.Do(func() (err error) {
 		conn, err = client.Dial(theirs + ":53")

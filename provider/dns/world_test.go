@@ -12,12 +12,10 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
-
-// patience is how long something may take until a test gives up on it. It is no measure of speed.
-const patience = 2 * time.Minute
 
 // brief is how long is waited for what is not to come.
 const brief = 500 * time.Millisecond
@@ -189,7 +187,7 @@ func try(t testing.TB, name string, params map[string]any, target jenner.Target)
 		Held:    func() (jenner.Hold, bool) { return jenner.Hold{}, false },
 		Holders: &chaos.Holders{Command: holder(t, dir), Journal: journal}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 		defer cancel()
 		if _, err := i.UndoAll(ctx, func(jenner.FaultRecord) bool { return true }); err != nil {
 			t.Errorf("left behind: %v", err)
@@ -210,29 +208,11 @@ func (f *fault) undo() {
 // bites waits for the witness to say it.
 func (f *fault) bites(saw string) {
 	f.t.Helper()
-	eventually(f.t, "the witness sees it", func() error {
+	await.OK(f.t, "the witness sees it", func() error {
 		witness, err := f.injector.Bite(f.t.Context(), f.record)
 		if err == nil && (!witness.Bit || witness.Saw != saw) {
 			err = fmt.Errorf("it saw %v, %q", witness.Bit, witness.Saw)
 		}
 		return err
 	})
-}
-
-// eventually polls a condition until it holds.
-func eventually(t testing.TB, what string, holds func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := holds()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s: %v", patience, what, err)
-		}
-		<-tick.C
-	}
 }

@@ -19,11 +19,10 @@ import (
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/telemetry"
 )
-
-const patience = 2 * time.Minute
 
 // balanced is an HAProxy in front of two servers that say their name.
 type balanced struct {
@@ -101,12 +100,12 @@ func (b *balanced) service() jenner.Service {
 // connect gives the name of the server that answers, and the connection.
 func (b *balanced) connect() (string, net.Conn) {
 	b.t.Helper()
-	connection, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", b.port), patience)
+	connection, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", b.port), await.Patience)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { connection.Close() })
-	connection.SetDeadline(time.Now().Add(patience))
+	connection.SetDeadline(time.Now().Add(await.Patience))
 	name, _ := bufio.NewReader(connection).ReadString('\n')
 	return strings.TrimSpace(name), connection
 }
@@ -373,7 +372,7 @@ func TestProbeServerUpTells(t *testing.T) {
 		return (&ProbeServerUp{Server: server}).Probe(t.Context(), telemetry.ProbeCall{Service: b.service()})
 	}
 	b.two.Close()
-	eventually(t, "the probe fails", func() bool { return probe("").Outcome == telemetry.Failed })
+	await.True(t, "the probe fails", func() bool { return probe("").Outcome == telemetry.Failed })
 	if got := probe("").Message; !strings.Contains(got, "server two is DOWN") || !strings.Contains(got, "Connection refused") {
 		t.Errorf("the message is %q", got)
 	}
@@ -414,7 +413,7 @@ func TestTheSourceGivesNumbers(t *testing.T) {
 		}
 		return got
 	}
-	eventually(t, "the session is counted", func() bool {
+	await.True(t, "the session is counted", func() bool {
 		return numbers()["haproxy_server_current_sessionsmap[proxy:web server:one]"] == 1
 	})
 	got := numbers()
@@ -497,7 +496,7 @@ func TestASwitchThatIsBrokenOff(t *testing.T) {
 		_, err := switching(nil).Do(ctx, b.call())
 		ended <- err
 	}()
-	eventually(t, "it has begun", func() bool { return b.settings() != was })
+	await.True(t, "it has begun", func() bool { return b.settings() != was })
 	cancel(errors.New("somebody stopped it"))
 	wantError(t, <-ended, "somebody stopped it")
 	if now := b.settings(); now != was {
@@ -515,18 +514,5 @@ func wantError(t *testing.T, err error, parts ...string) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not tell %q", err, part)
 		}
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s", patience, what)
-		}
-		<-tick.C
 	}
 }

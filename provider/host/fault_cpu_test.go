@@ -16,6 +16,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func cpuWorld(t *testing.T) faulttest.World {
@@ -75,7 +76,7 @@ func TestCPUBurns(t *testing.T) {
 	injector, record := inject(t, "cpu", machine, jenner.Params{"workers": jenner.Raw(2), "nice": jenner.Raw(7)})
 	held := injector.Holders.Held(record.ID)
 	const enough = 20 // of 100 a second
-	eventually(t, "the ticks are counted", func() bool { return ticks(threads(t, held.Pid)) >= enough })
+	await.True(t, "the ticks are counted", func() bool { return ticks(threads(t, held.Pid)) >= enough })
 	burners := 0
 	for _, stat := range threads(t, held.Pid) {
 		if stat.Nice == 7 {
@@ -106,7 +107,7 @@ func TestCPUBurnsAsMuchAsItsShare(t *testing.T) {
 	began := time.Now()
 	before := ticks(threads(t, held.Pid)) // the start of the program costs some
 	counted := before
-	eventually(t, "the ticks are counted", func() bool {
+	await.True(t, "the ticks are counted", func() bool {
 		counted = ticks(threads(t, held.Pid))
 		return counted >= before+40
 	})
@@ -143,7 +144,7 @@ func TestCPUBurnsInsideOfTheTargetsGroup(t *testing.T) {
 	if count != 2 || !slices.Contains(inside, pid) || slices.Contains(inside, held.Pid) {
 		t.Errorf("in the group are %v, among them %d threads of pid %d; want 2, and pid %d itself outside", inside, count, held.Pid, held.Pid)
 	}
-	eventually(t, "the quota throttles", func() bool {
+	await.True(t, "the quota throttles", func() bool {
 		stat, err := group.Read("cpu.stat")
 		return err == nil && !strings.Contains(stat, "nr_throttled 0\n")
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // mounted is a small file system of its own, which goes with the test. It needs root; the fault does not.
@@ -25,7 +26,7 @@ func mounted(t testing.TB) jenner.Target {
 	}
 	t.Cleanup(func() {
 		// A process that was killed is gone a moment before the last of its threads, and with it its files.
-		eventually(t, "nothing is open on the file system", func() bool { return unix.Unmount(path, 0) == nil })
+		await.True(t, "nothing is open on the file system", func() bool { return unix.Unmount(path, 0) == nil })
 	})
 	return jenner.Target{Kind: "disk", Name: "data", Params: jenner.Params{"path": jenner.Raw(path)}}
 }
@@ -100,7 +101,7 @@ func TestDiskFullDoesNotFillAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	looks := time.Now().Add(100 * time.Millisecond)
-	eventually(t, "a holder that fills again would have", func() bool { return time.Now().After(looks) })
+	await.True(t, "a holder that fills again would have", func() bool { return time.Now().After(looks) })
 	if armed, err := injector.Armed(t.Context(), record); err != nil || !armed {
 		t.Errorf("armed: %v, %v", armed, err)
 	}

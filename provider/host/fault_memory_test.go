@@ -12,6 +12,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
@@ -67,7 +68,7 @@ func TestMemoryInsideOfTheTargetsLimit(t *testing.T) {
 	if err := injector.Undo(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the group's memory is free again", func() bool { return used() < before+8*megabyte })
+	await.True(t, "the group's memory is free again", func() bool { return used() < before+8*megabyte })
 }
 
 // TestTheFillGoesFirst: when the memory of the group runs out, the kernel ends what fills it and not the target.
@@ -85,7 +86,7 @@ func TestTheFillGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { eater.Stop(syscall.SIGKILL, time.Second) })
-	eventually(t, "the kernel has ended the fill", func() bool { return !injector.Holders.Held(record.ID).Alive })
+	await.True(t, "the kernel has ended the fill", func() bool { return !injector.Holders.Held(record.ID).Alive })
 	if _, _, err := processOf(target); err != nil {
 		t.Errorf("the target was hit: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/cgroup"
 	"github.com/jenner-heal/jenner/internal/lab"
@@ -67,7 +68,7 @@ func madeGroup(t testing.TB, controller string) cgroup.Group {
 		t.Fatalf("this test makes a control group, and has to run as root: %v", err)
 	}
 	t.Cleanup(func() {
-		eventually(t, "the group is empty", func() bool { return os.Remove(group.Dir) == nil })
+		await.True(t, "the group is empty", func() bool { return os.Remove(group.Dir) == nil })
 	})
 	return group
 }
@@ -100,7 +101,7 @@ func inject(t *testing.T, fault string, target jenner.Target, params jenner.Para
 func bites(t *testing.T, injector *chaos.Injector, record jenner.FaultRecord) string {
 	t.Helper()
 	var witness chaos.Witness
-	eventually(t, "the fault bites", func() bool {
+	await.True(t, "the fault bites", func() bool {
 		var err error
 		if witness, err = injector.Bite(t.Context(), record); err != nil {
 			t.Fatal(err)
@@ -115,19 +116,5 @@ func refused(t *testing.T, fault string, target jenner.Target, params jenner.Par
 	_, err := injecting(t).Inject(t.Context(), jenner.FaultRecord{ID: "f", Fault: fault, Target: target, Params: params}, time.Minute)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s with %v says %v, want %q", fault, params, err, want)
-	}
-}
-
-// eventually polls a condition until it holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited half a minute, and still not: %s", what)
-		}
-		<-tick.C
 	}
 }

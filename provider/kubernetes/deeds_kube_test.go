@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/strict"
 )
@@ -61,7 +62,7 @@ func (d *deed) do() (act.Result, error) {
 	if err := d.checkpoint(); err != nil {
 		return act.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(d.g.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(d.g.t.Context(), await.Patience)
 	defer cancel()
 	return d.make().Do(ctx, d.call)
 }

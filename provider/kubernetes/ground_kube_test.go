@@ -22,6 +22,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -30,9 +31,6 @@ import (
 // into all namespaces), or count how often this process asks the API server.
 
 func TestMain(m *testing.M) { faulttest.Main(m, catalog.Merge(Provider).MakeFault) }
-
-// patience is how long something in the cluster may take. It is no measure of speed: only what never comes reaches it.
-const patience = 2 * time.Minute
 
 // ground is a namespace of one test on the real cluster.
 type ground struct {
@@ -81,7 +79,7 @@ func (g *ground) of(t *testing.T) *ground { return &ground{cluster: g.cluster, t
 
 // afterwards is a context for what is taken away when a test has ended. It begins when it is asked for.
 func afterwards(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -89,15 +87,14 @@ func afterwards(t *testing.T) context.Context {
 // until waits until something holds.
 func (g *ground) until(what string, holds func() bool) {
 	g.t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("waited %s, and still not: %s\n%s", patience, what, g.told())
+	came := false
+	defer func() {
+		if !came {
+			g.t.Log(g.told())
 		}
-		<-tick.C
-	}
+	}()
+	await.Every(g.t, 100*time.Millisecond, what, holds)
+	came = true
 }
 
 // told is what the cluster says of the namespace, for a test that failed.

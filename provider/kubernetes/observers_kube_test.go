@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // TestNodesInTrouble makes a node that no kubelet looks after, and puts pods there. It is serial, for everybody sees that node.
@@ -255,7 +256,7 @@ func TestChangesOfOthers(t *testing.T) {
 		t.Helper()
 		p.until(fmt.Sprintf("%s of %s by %s is told: %s", kind, object, by, says), func() bool {
 			event, is := p.notebook.change(kind, object)
-			return is && event.By == by && strings.Contains(event.Summary, says) && time.Since(event.At) < 2*patience
+			return is && event.By == by && strings.Contains(event.Summary, says) && time.Since(event.At) < 2*await.Patience
 		})
 	}
 	p.as("argocd", web("v2", 1))

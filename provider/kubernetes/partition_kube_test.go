@@ -12,6 +12,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -61,7 +62,7 @@ func (g *ground) inject(fault string, target jenner.Target, params string) jenne
 	injector := faulttest.Injector(g.t, catalog.Merge(Provider).MakeFault)
 	read, _ := made(g.t, fault, target.Kind, params)
 	record, err := injector.Inject(g.t.Context(), jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(g.ns, fault, params), Drill: "d-test", Fault: fault,
-		Params: read, Target: target}, patience)
+		Params: read, Target: target}, await.Patience)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
@@ -63,7 +64,7 @@ func (p *post) observe(observer telemetry.Observer, services ...jenner.Service) 
 			if err != nil {
 				p.t.Errorf("the observer ended: %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(await.Patience):
 			p.t.Error("the observer does not heed its context")
 		}
 	})

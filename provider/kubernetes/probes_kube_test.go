@@ -11,12 +11,13 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
 // ask asks a probe once, as the prober does.
 func (p *post) ask(probe telemetry.Probe, call telemetry.ProbeCall) telemetry.Result {
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.t.Context(), await.Patience)
 	defer cancel()
 	return probe.Probe(ctx, call)
 }
@@ -75,7 +76,7 @@ func conforms(t *testing.T, suite probetest.Suite) {
 	for want, setup := range map[telemetry.Outcome]probetest.Setup{telemetry.OK: suite.OK, telemetry.Failed: suite.Failing} {
 		probe, call := setup(t)
 		for range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 			got := probe.Probe(ctx, call)
 			cancel()
 			if got.Outcome != want || (got.Message == "") != (want == telemetry.OK) {
@@ -99,7 +100,7 @@ func TestProbesHearOfChanges(t *testing.T) {
 	call := callOf(p.service("deployment", "web"))
 	probe := &ProbeAlive{}
 	p.answers(&ProbeWorkload{}, call, telemetry.OK, "")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	one, in, err := subjectOf("web", call.Target)
 	if err != nil {

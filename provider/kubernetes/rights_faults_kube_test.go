@@ -18,6 +18,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -114,7 +115,7 @@ func (h harm) life(g *ground, target jenner.Target, rights []jenner.Right) error
 	injector := faulttest.Injector(g.t, catalog.Merge(Provider).MakeFault)
 	record := jenner.FaultRecord{ID: "f-" + jenner.Fingerprint(g.ns, h.fault, fmt.Sprint(time.Now())), Drill: "d-test", Fault: "kubernetes." + h.fault,
 		Params: read, Target: limited}
-	record, err := injector.Inject(g.t.Context(), record, patience)
+	record, err := injector.Inject(g.t.Context(), record, await.Patience)
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (h harm) life(g *ground, target jenner.Target, rights []jenner.Right) error
 		_, refused = injector.Armed(g.t.Context(), record)
 	}
 	if refused == nil {
-		record, refused = injector.Renew(g.t.Context(), record, patience)
+		record, refused = injector.Renew(g.t.Context(), record, await.Patience)
 	}
 	if refused == nil {
 		refused = h.found(g, record)

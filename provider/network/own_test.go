@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // inside is set where this test program runs in a world of its own.
@@ -44,7 +45,7 @@ func ownFaults(t *testing.T) {
 		"partition": {}, "loss": {"share": jenner.Raw("100%")}, "latency": {"delay": jenner.Raw("10s")},
 		"bandwidth": {"rate": jenner.Raw("1mbit")}, "reset": {},
 	} {
-		conn, err := net.DialTimeout("tcp", at(theirs, echoPort), patience)
+		conn, err := net.DialTimeout("tcp", at(theirs, echoPort), await.Patience)
 		if err != nil {
 			t.Fatalf("before %s: %v", name, err)
 		}
@@ -60,7 +61,7 @@ func ownFaults(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			eventually(t, "it is slowed down", func() error {
+			await.OK(t, "it is slowed down", func() error {
 				if witness, err := i.Bite(t.Context(), record); err != nil || !witness.Bit {
 					return errors.Join(err, errors.New(witness.Saw))
 				}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // foreign are rules that somebody else has made.
@@ -38,7 +39,7 @@ func TestAPartitionStopsWhatIsMeantAndNothingElse(t *testing.T) {
 	w.run(t, "nft", "nftables", foreign)
 	before := w.rules(t)
 	conn := w.connected(t, "tcp", at(theirs, echoPort))
-	if err := ask(conn, patience); err != nil {
+	if err := ask(conn, await.Patience); err != nil {
 		t.Fatal(err)
 	}
 	f := w.inject(t, "partition", nil, server)
@@ -80,7 +81,7 @@ func TestWhatAPartitionTellsTheSender(t *testing.T) {
 			for _, direction := range []string{in, out, both} {
 				t.Run(reject+" "+peer+" "+direction, func(t *testing.T) {
 					t.Parallel()
-					wait := patience // TCP may hear of it only when it tries again
+					wait := await.Patience // TCP may hear of it only when it tries again
 					if direction == in {
 						wait = brief
 					}
@@ -215,7 +216,7 @@ func TestLossLosesItsShare(t *testing.T) {
 			}
 			sent++
 		}
-		eventually(t, "every packet arrived or was counted", func() error {
+		await.OK(t, "every packet arrived or was counted", func() error {
 			for conn.SetReadDeadline(time.Now().Add(time.Millisecond)) == nil {
 				if _, err := conn.Read(buffer); err != nil {
 					break

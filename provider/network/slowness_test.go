@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestLatencyDelaysBothWays(t *testing.T) {
@@ -21,13 +23,13 @@ func TestLatencyDelaysBothWays(t *testing.T) {
 			conn := w.connected(t, "tcp", at(theirs, echoPort))
 			f := w.inject(t, "latency", map[string]any{"delay": "60ms"}, map[string]any{"peer": theirs, "port": echoPort, "direction": direction})
 			begun := time.Now()
-			if err := ask(conn, patience); err != nil {
+			if err := ask(conn, await.Patience); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(begun); took < least {
 				t.Errorf("a round trip takes %s, and is to take %s more than before", took, least)
 			}
-			eventually(t, "the witness measured it", func() error {
+			await.OK(t, "the witness measured it", func() error {
 				witness := f.bite()
 				if !witness.Bit || !strings.Contains(witness.Saw, "packets waited for 6") {
 					return errors.New(witness.Saw)
@@ -35,7 +37,7 @@ func TestLatencyDelaysBothWays(t *testing.T) {
 				return nil
 			})
 			f.undo()
-			if err := ask(conn, patience); err != nil {
+			if err := ask(conn, await.Patience); err != nil {
 				t.Errorf("after the undo: %v", err)
 			}
 		})
@@ -75,7 +77,7 @@ func TestLatencyKeepsTheOrderAndLosesNothing(t *testing.T) {
 			if delay == "5s" {
 				f.undo()
 			}
-			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			buffer := make([]byte, 100)
@@ -103,7 +105,7 @@ func TestLatencyFailsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	eventually(t, "packets pass", func() error { return w.blocked("tcp", at(theirs, echoPort)) })
+	await.OK(t, "packets pass", func() error { return w.blocked("tcp", at(theirs, echoPort)) })
 	t.Logf("packets pass %s after kill -9", time.Since(begun).Round(time.Millisecond))
 	if rules := w.rules(t); !strings.Contains(rules, "expires") {
 		t.Errorf("the rules are gone, so that this test shows nothing:\n%s", rules)
@@ -120,7 +122,7 @@ func TestTwoLatencies(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range []*fault{one, other} {
-			eventually(t, "both bite", func() error {
+			await.OK(t, "both bite", func() error {
 				if witness := f.bite(); !witness.Bit {
 					return errors.New(witness.Saw)
 				}
@@ -134,7 +136,7 @@ func TestTwoLatencies(t *testing.T) {
 func (w *world) send(t testing.TB, address string, size int) time.Duration {
 	t.Helper()
 	conn := w.connected(t, "tcp", address)
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -168,7 +170,7 @@ func TestBandwidthIsThatOfTheRate(t *testing.T) {
 }
 
 func TestTheBandwidthOfOthersIsAsEver(t *testing.T) {
-	const much = 10 << 20 // bytes, which would take far longer than this test's patience
+	const much = 10 << 20 // bytes, which would take far longer than this test waits
 	w := newWorld(t)
 	f := w.inject(t, "bandwidth", map[string]any{"rate": "8kbit"}, map[string]any{"peer": theirs, "port": echoPort, "interface": wire})
 	w.send(t, at(theirs, otherPort), much)
@@ -219,7 +221,7 @@ func TestResetCutsLiveConnections(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			w := newWorld(t)
 			cut, spared := w.connected(t, "tcp", at(host, echoPort)), w.connected(t, "tcp", at(host, otherPort))
-			if err := errors.Join(ask(cut, patience), ask(spared, patience)); err != nil {
+			if err := errors.Join(ask(cut, await.Patience), ask(spared, await.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			f := w.inject(t, "reset", nil, map[string]any{"peer": host, "port": echoPort})
@@ -229,7 +231,7 @@ func TestResetCutsLiveConnections(t *testing.T) {
 			if witness := f.bite(); !witness.Bit || witness.Saw != "1 connections were cut" {
 				t.Error(witness)
 			}
-			if err := errors.Join(ask(spared, patience), w.reaches("tcp", at(host, echoPort))); err != nil {
+			if err := errors.Join(ask(spared, await.Patience), w.reaches("tcp", at(host, echoPort))); err != nil {
 				t.Errorf("others are cut too, or no new one is made: %v", err)
 			}
 		})
@@ -243,11 +245,11 @@ func TestResetTellsThePeer(t *testing.T) {
 	echo(t, w.ours, 8080)
 	turned := &world{ours: w.theirs, theirs: w.ours}
 	caller := turned.connected(t, "tcp", at(ours, 8080))
-	if err := ask(caller, patience); err != nil {
+	if err := ask(caller, await.Patience); err != nil {
 		t.Fatal(err)
 	}
 	w.inject(t, "reset", nil, map[string]any{"port": 8080})
-	if err := caller.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := caller.SetDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := caller.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
@@ -260,11 +262,11 @@ func TestResetAgainAndAgain(t *testing.T) {
 	w := newWorld(t)
 	w.connected(t, "tcp", at(theirs, echoPort))
 	f := w.inject(t, "reset", map[string]any{"every": "10ms"}, server)
-	eventually(t, "three connections are cut", func() error {
-		conn, err := w.connect("tcp", at(theirs, echoPort), patience)
+	await.OK(t, "three connections are cut", func() error {
+		conn, err := w.connect("tcp", at(theirs, echoPort), await.Patience)
 		if err == nil {
 			defer conn.Close()
-			if err = conn.SetDeadline(time.Now().Add(patience)); err == nil {
+			if err = conn.SetDeadline(time.Now().Add(await.Patience)); err == nil {
 				_, err = conn.Read(make([]byte, 1))
 			}
 		}

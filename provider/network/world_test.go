@@ -15,12 +15,10 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
-
-// patience is how long something may take until a test gives up on it. It is no measure of speed.
-const patience = 2 * time.Minute
 
 // brief is how long is waited for what is not to come.
 const brief = 300 * time.Millisecond
@@ -122,7 +120,7 @@ func at(host string, port int) string { return net.JoinHostPort(host, fmt.Sprint
 // connected is a connection that lasts as long as the test.
 func (w *world) connected(t testing.TB, network, address string) net.Conn {
 	t.Helper()
-	conn, err := w.connect(network, address, patience)
+	conn, err := w.connect(network, address, await.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +144,9 @@ func ask(conn net.Conn, within time.Duration) error {
 }
 
 // reaches tells whether a new connection is answered.
-func (w *world) reaches(network, address string) error { return w.tries(network, address, patience) }
+func (w *world) reaches(network, address string) error {
+	return w.tries(network, address, await.Patience)
+}
 
 // blocked tells the error of a new connection that is not to be answered.
 func (w *world) blocked(network, address string) error { return w.tries(network, address, brief) }
@@ -201,7 +201,7 @@ func injector(t testing.TB) *chaos.Injector {
 		Held:    func() (jenner.Hold, bool) { return jenner.Hold{}, false },
 		Holders: &chaos.Holders{Command: holder(t, dir), Journal: journal}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 		defer cancel()
 		if _, err := i.UndoAll(ctx, func(jenner.FaultRecord) bool { return true }); err != nil {
 			t.Errorf("left behind: %v", err)
@@ -253,22 +253,4 @@ func (f *fault) bite() chaos.Witness {
 		f.t.Fatal(err)
 	}
 	return witness
-}
-
-// eventually polls a condition until it holds.
-func eventually(t testing.TB, what string, holds func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := holds()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s: %v", patience, what, err)
-		}
-		<-tick.C
-	}
 }

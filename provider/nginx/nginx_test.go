@@ -18,12 +18,10 @@ import (
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/telemetry"
 )
-
-// patience is how long a test waits for what must happen.
-const patience = 2 * time.Minute
 
 // web is an nginx that answers with a word.
 type web struct {
@@ -55,7 +53,7 @@ func running(t *testing.T) *web {
 	if err := w.nginx.Start(limited(t), w.port); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "there are workers", func() bool { return len(w.seen().Workers) > 0 })
+	await.True(t, "there are workers", func() bool { return len(w.seen().Workers) > 0 })
 	return w
 }
 
@@ -72,7 +70,7 @@ func (w *web) write(config string) {
 
 // end ends whatever the pidfile names, also where an action started it.
 func (w *web) end() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.t.Context()), await.Patience)
 	defer cancel()
 	if _, seen, err := see(w.target); err == nil && seen.Alive {
 		unix.Kill(seen.Master.Pid, unix.SIGCONT)
@@ -96,7 +94,7 @@ func (w *web) seen() sight {
 
 func (w *web) answers() string {
 	w.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: await.Patience}
 	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", w.port))
 	if err != nil {
 		w.t.Fatal(err)
@@ -252,7 +250,7 @@ func TestAReloadThatDoesNotHappenIsAnError(t *testing.T) {
 	other := &http.Server{Addr: fmt.Sprintf("127.0.0.1:%d", taken)}
 	go other.ListenAndServe()
 	t.Cleanup(func() { other.Close() })
-	eventually(t, "the other listens", func() bool {
+	await.True(t, "the other listens", func() bool {
 		response, err := http.Get("http://" + other.Addr)
 		if err == nil {
 			response.Body.Close()
@@ -270,7 +268,7 @@ func TestAReloadThatDoesNotHappenIsAnError(t *testing.T) {
 		ended <- err
 	}()
 	log := filepath.Join(w.nginx.Prefix, "error.log")
-	eventually(t, "nginx says that it cannot", func() bool {
+	await.True(t, "nginx says that it cannot", func() bool {
 		said, _ := os.ReadFile(log)
 		return strings.Contains(string(said), "still could not bind()")
 	})
@@ -357,7 +355,7 @@ func TestSomebodyElsesProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stranger.Stop(unix.SIGKILL, patience) })
+	t.Cleanup(func() { stranger.Stop(unix.SIGKILL, await.Patience) })
 	pid := fmt.Sprintln(stranger.Pid())
 	if err := os.WriteFile(w.nginx.Pidfile, []byte(pid), 0o644); err != nil {
 		t.Fatal(err)
@@ -412,7 +410,7 @@ func TestTargetsThatAreWrong(t *testing.T) {
 }
 
 func limited(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -427,18 +425,5 @@ func wantError(t *testing.T, err error, parts ...string) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not tell %q", err, part)
 		}
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, and still not: %s", patience, what)
-		}
-		<-tick.C
 	}
 }

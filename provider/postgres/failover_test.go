@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/telemetry"
 )
@@ -77,7 +78,7 @@ max_targets_of_service: 2
 		exampleOf(t, "failover.yaml", "signature", "primary-lost"),
 		exampleOf(t, "failover.yaml", "runbook", "promote-the-standby"),
 		exampleOf(t, "failover.yaml", "policy", "primary-lost", "mode: approve", "mode: auto", "escalation_channel: pager\n", "stable_for: 500ms\n")))
-	poll(t, "the numbers of both clusters to be known", func() bool {
+	await.True(t, "the numbers of both clusters to be known", func() bool {
 		answer, err := a.World.Telemetry.Query(t.Context(), `pg_wal_position_bytes{target="a"} == ignoring(instance, target) pg_wal_position_bytes{target="b"}`)
 		return err == nil && len(answer.Samples) == 1
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/app"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/loop"
@@ -90,7 +91,7 @@ func healing(t *testing.T, documents string) *app.App {
 // made others.
 func ended(t *testing.T, a *app.App) (incident jenner.Incident, phase jenner.Phase) {
 	t.Helper()
-	poll(t, "the incident to end", func() bool {
+	await.True(t, "the incident to end", func() bool {
 		records, err := a.Store.List(t.Context(), loop.IncidentLine, sqlite.ListFilter{})
 		if err != nil {
 			t.Fatal(err)
@@ -121,7 +122,7 @@ func TestTheRunbookOfTheExampleDrainsALeakedPool(t *testing.T) {
 	clientsOf(t, p, "front", 19)
 	used := client(t, p, "front")
 	working(t, used)
-	poll(t, "the leak to be old", func() bool {
+	await.True(t, "the leak to be old", func() bool {
 		return ask(t, p, `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'front' AND state = 'idle'
 			AND state_change < clock_timestamp() - interval '1.2s'`) == "19"
 	})

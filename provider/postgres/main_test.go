@@ -14,12 +14,10 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
-
-// patience is how long what must happen is waited for.
-const patience = 2 * time.Minute
 
 // started are the clusters that several tests use; they end with the test program.
 var started struct {
@@ -114,7 +112,7 @@ func cluster(t *testing.T, opts lab.PostgresOptions) *lab.Postgres {
 
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -126,7 +124,7 @@ func shared(t *testing.T, which func() (*lab.Postgres, error)) *lab.Postgres {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "all others have left", func() bool {
+	await.True(t, "all others have left", func() bool {
 		return ask(t, p, "SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'jenner'") == "0"
 	})
 	return p
@@ -166,7 +164,7 @@ func busy(t *testing.T, p *lab.Postgres, application string) (ended func() bool)
 	t.Helper()
 	conn := client(t, p, application)
 	ended = asking(t, conn, "SELECT pg_sleep(600)")
-	poll(t, "the query runs", func() bool {
+	await.True(t, "the query runs", func() bool {
 		return ask(t, p, fmt.Sprintf("SELECT state FROM pg_stat_activity WHERE pid = %d", conn.PgConn().PID())) == "active"
 	})
 	return ended
@@ -229,20 +227,6 @@ func run(t *testing.T, p *lab.Postgres, statement string) {
 	defer conn.Close(context.Background())
 	if _, err := conn.Exec(within(t), statement, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func poll(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited %s for: %s", patience, what)
-		case <-tick.C:
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	probetest "github.com/jenner-heal/jenner/conformance/probe"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/telemetry"
 )
@@ -125,7 +126,7 @@ func TestAServerThatDoesNotAnswerIsNotGone(t *testing.T) {
 func TestProbeReplication(t *testing.T) {
 	p := shared(t, primary)
 	follower := shared(t, standby)
-	poll(t, "the standby to follow", func() bool {
+	await.True(t, "the standby to follow", func() bool {
 		return (&ProbeReplication{Standby: "follower", MaxBytes: 1 << 20}).Probe(within(t), about(written(p, "db"))).Outcome == telemetry.OK
 	})
 	if got := (&ProbeReplication{Standby: "another", MaxBytes: 1 << 20}).Probe(within(t), about(written(p, "db"))); got.Outcome != telemetry.Failed {
@@ -141,13 +142,13 @@ func TestProbeReplication(t *testing.T) {
 	})
 	run(t, p, "CREATE TABLE filler AS SELECT generate_series(1, 100000); DROP TABLE filler")
 	for name, target := range map[string]jenner.Target{"the primary": written(p, "db"), "the standby": written(follower, "db")} {
-		poll(t, "the lag to show at "+name, func() bool {
+		await.True(t, "the lag to show at "+name, func() bool {
 			return (&ProbeReplication{MaxBytes: 1 << 20}).Probe(within(t), about(target)).Outcome == telemetry.Failed
 		})
 		if got := (&ProbeReplication{MaxBytes: 1 << 30}).Probe(within(t), about(target)); got.Outcome != telemetry.OK {
 			t.Errorf("%s with a wider bound: %+v", name, got)
 		}
-		poll(t, "the delay to show at "+name, func() bool {
+		await.True(t, "the delay to show at "+name, func() bool {
 			return (&ProbeReplication{MaxBytes: 1 << 30, MaxDelay: 1}).Probe(within(t), about(target)).Outcome == telemetry.Failed
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
@@ -40,7 +41,7 @@ func received(t *testing.T, p *lab.Postgres) float64 {
 
 func caughtUp(t *testing.T, main, copy *lab.Postgres) {
 	t.Helper()
-	poll(t, "the standby to have all", func() bool { return received(t, copy) >= positionOf(t, main) })
+	await.True(t, "the standby to have all", func() bool { return received(t, copy) >= positionOf(t, main) })
 }
 
 // known answers how far the primary was when it was last heard of.
@@ -73,7 +74,7 @@ func TestConfirmedRowsSurviveTheLossOfThePrimary(t *testing.T) {
 		run(t, main, "ALTER SYSTEM SET "+setting)
 	}
 	run(t, main, "SELECT pg_reload_conf()")
-	poll(t, "the standby to be synchronous", func() bool { return ask(t, main, "SELECT sync_state FROM pg_stat_replication") == "sync" })
+	await.True(t, "the standby to be synchronous", func() bool { return ask(t, main, "SELECT sync_state FROM pg_stat_replication") == "sync" })
 	run(t, main, "CREATE TABLE confirmed (id int PRIMARY KEY)")
 	writer := client(t, main, "writer")
 	confirmed := 0

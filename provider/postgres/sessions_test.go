@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	actiontest "github.com/jenner-heal/jenner/conformance/action"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
@@ -238,7 +239,7 @@ func TestAnotherQueryOfTheSameConnectionIsNotCancelled(t *testing.T) {
 	if _, err := once(t, action, written(p, "db"), "queries", 1); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "the query to end", first)
+	await.True(t, "the query to end", first)
 }
 
 func TestWhoMayNotEndConnectionsIsToldSoFirst(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 	"github.com/jenner-heal/jenner/telemetry"
 )
@@ -96,7 +97,7 @@ func TestThePoolsThreeTroublesAreToldApart(t *testing.T) {
 				}
 			}()
 			began := time.Now()
-			poll(t, "the numbers to tell it", func() bool {
+			await.True(t, "the numbers to tell it", func() bool {
 				last = numbers(t, p)
 				return seen(last) == c.want && time.Since(began) > 3*time.Second // also a peak has lasted by then
 			})
@@ -131,7 +132,7 @@ func TestTheSourceTellsAllThatItsCommentNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "the standby to have all", func() bool {
+	await.True(t, "the standby to have all", func() bool {
 		n := numbers(t, p)
 		lag, known := n["pg_replication_lag_bytes[standby:follower]"]
 		return known && lag == 0
@@ -143,7 +144,7 @@ func TestTheSourceTellsAllThatItsCommentNames(t *testing.T) {
 	}
 	waiting := client(t, p, "waiter")
 	asking(t, waiting, "SELECT count(*) FROM orders")
-	poll(t, "somebody to wait for the lock", func() bool { return numbers(t, p)["pg_locks_waiting"] == 1 })
+	await.True(t, "somebody to wait for the lock", func() bool { return numbers(t, p)["pg_locks_waiting"] == 1 })
 	n := numbers(t, p)
 	for _, name := range []string{"pg_connections[application:front state:idle user:app]", "pg_connections_state[state:idle]",
 		"pg_connections_used", "pg_connections_max", "pg_connections_used_ratio", "pg_state_age_seconds_median[state:idle]",

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/lab"
 )
 
@@ -54,7 +55,7 @@ func TestPasswordsComeFromWhereTheTargetSays(t *testing.T) {
 		}
 		return use(within(t), target, func(_ *Target, conn *pgx.Conn) error { return conn.Ping(within(t)) })
 	}
-	poll(t, "the server to ask for the password", func() bool { return in(nil) != nil })
+	await.True(t, "the server to ask for the password", func() bool { return in(nil) != nil })
 	for name, params := range map[string]jenner.Params{"env": {"password_env": jenner.Raw("SHOP_PASSWORD")}, "file": {"password_file": jenner.Raw("password")}} {
 		if err := in(params); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestWords(t *testing.T) {
@@ -115,13 +116,13 @@ func TestStartThatFails(t *testing.T) {
 			ended <- err
 		}()
 		var pid int
-		eventually(t, "it starts", func() bool {
+		await.True(t, "it starts", func() bool {
 			pid, _, _, _ = readPidfile(child)
 			return pid != 0
 		})
 		cancel()
 		wantError(t, <-ended, "context canceled")
-		eventually(t, "it is gone", func() bool { return !alive(t, pid) })
+		await.True(t, "it is gone", func() bool { return !alive(t, pid) })
 		if looked(t, target).Alive {
 			t.Error("the pidfile names a process")
 		}
@@ -191,7 +192,7 @@ func TestRestartEndsWhatDoesNotWantTo(t *testing.T) {
 			if !strings.HasPrefix(did.How, test.how) || !strings.Contains(result.Summary, "restarted, pid ") {
 				t.Errorf("summary %q, how %q; want %q", result.Summary, did.How, test.how)
 			}
-			eventually(t, "the old one left no zombie", func() bool {
+			await.True(t, "the old one left no zombie", func() bool {
 				_, err := os.Stat("/proc/" + strconv.Itoa(first.Pid))
 				return err != nil
 			})
@@ -263,7 +264,7 @@ func TestSignalHappened(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "SIGTERM" {
-				eventually(t, "it ends", func() bool { return !looked(t, target).Alive })
+				await.True(t, "it ends", func() bool { return !looked(t, target).Alive })
 			}
 			if got, err := (&Signal{Signal: name}).Happened(t.Context(), call); err != nil || got != want.after {
 				t.Errorf("after: %q, %v; want %q", got, err, want.after)
@@ -276,7 +277,7 @@ func TestSignalHappened(t *testing.T) {
 func TestStartedProcessOutlivesItsStarter(t *testing.T) {
 	target := server(t)
 	starter := startAs(t, "starter", target)
-	eventually(t, "it was started", func() bool {
+	await.True(t, "it was started", func() bool {
 		_, seen, err := see(target)
 		return err == nil && seen.Alive
 	})

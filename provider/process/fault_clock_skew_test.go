@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -82,7 +83,7 @@ func TestClockSkewDrifts(t *testing.T) {
 	target, worker := hired(t)
 	injector := laboratory(t)
 	record := strike(t, injector, target, "clock_skew", map[string]any{"drift": 1000})
-	eventually(t, "the clock runs away", func() bool {
+	await.True(t, "the clock runs away", func() bool {
 		ahead, _ := worker.clocks()
 		return ahead > 20*time.Minute
 	})
@@ -130,7 +131,7 @@ var minuteAndAHalf = skews{90 * time.Second, 90 * time.Second, 90 * time.Second,
 
 func showing(t *testing.T, target jenner.Target, name string, want skews) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the clocks of the %s are %s ahead", name, want), func() bool {
+	await.True(t, fmt.Sprintf("the clocks of the %s are %s ahead", name, want), func() bool {
 		ahead, _ := told(t, target, name)
 		return near(ahead[0], want[0]) && near(ahead[1], want[1]) && near(ahead[2], want[2]) && near(ahead[3], want[3])
 	})
@@ -271,11 +272,11 @@ func TestClockSkewIsUndoneInAStoppedTarget(t *testing.T) {
 	record := strike(t, injector, target, "clock_skew", map[string]any{"ahead": "1h"})
 	halted := func() bool { return strings.Trim(worker.states(), "T") == "" }
 	unix.Kill(worker.Pid, unix.SIGSTOP)
-	eventually(t, "it is stopped", halted)
+	await.True(t, "it is stopped", halted)
 	if err := (&FaultClockSkew{}).Undo(t.Context(), chaos.Call{Record: record}); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "it is stopped as before", halted)
+	await.True(t, "it is stopped as before", halted)
 	unix.Kill(worker.Pid, unix.SIGCONT)
 	if ahead, _ := worker.clocks(); !near(ahead, 0) {
 		t.Errorf("after the undo the clock is %s ahead", ahead)

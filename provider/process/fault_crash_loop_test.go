@@ -11,6 +11,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -58,7 +59,7 @@ func startKilled(t *testing.T, target jenner.Target) {
 func kills(t *testing.T, injector *chaos.Injector, record jenner.FaultRecord, want int) {
 	t.Helper()
 	saw := fmt.Sprintf("%d processes were killed", want)
-	eventually(t, saw, func() bool {
+	await.True(t, saw, func() bool {
 		witness, err := injector.Bite(t.Context(), record)
 		if err != nil {
 			t.Fatal(err)
@@ -108,7 +109,7 @@ func TestCrashLoopEndsAfterItsTimes(t *testing.T) {
 	}
 	third := begin(t, target)
 	looks := time.Now().Add(5 * crashLook)
-	eventually(t, "the loop has looked at it", func() bool { return time.Now().After(looks) })
+	await.True(t, "the loop has looked at it", func() bool { return time.Now().After(looks) })
 	if armed() {
 		t.Error("the fault has killed as many as asked, a process lives, and it is still armed")
 	}
@@ -124,11 +125,11 @@ func TestCrashLoopEndsAfterItsTimes(t *testing.T) {
 func TestCrashLoopLeavesStrangersAlone(t *testing.T) {
 	target, first := running(t)
 	injector, record := inject(t, "crash_loop", target, jenner.Params{"after": jenner.Raw("0")})
-	eventually(t, "the first is killed", func() bool { return !alive(t, first.Pid) })
+	await.True(t, "the first is killed", func() bool { return !alive(t, first.Pid) })
 	theirs := stranger(t)
 	writePid(t, target, theirs)
 	looks := time.Now().Add(5 * crashLook)
-	eventually(t, "the loop has looked at it", func() bool { return time.Now().After(looks) })
+	await.True(t, "the loop has looked at it", func() bool { return time.Now().After(looks) })
 	if !alive(t, theirs) {
 		t.Error("it killed a process of somebody else")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // A target that opens files and starts children when it is told to, and writes down how it went.
@@ -96,7 +97,7 @@ func tell(t *testing.T, target jenner.Target, what syscall.Signal) string {
 		t.Fatal(err)
 	}
 	var text []byte
-	eventually(t, "the worker answers", func() bool {
+	await.True(t, "the worker answers", func() bool {
 		text, _ = os.ReadFile(path)
 		return len(text) > 0
 	})

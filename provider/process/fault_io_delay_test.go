@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestIODelayLetsTheMeantCallsWait(t *testing.T) {
@@ -49,7 +50,7 @@ func TestL21IODelayEndsWithTheTracer(t *testing.T) {
 		if got := <-wrote; got != "ok" {
 			t.Errorf("the call that waited gave %s", got)
 		}
-		eventually(t, "nobody traces it", worker.free)
+		await.True(t, "nobody traces it", worker.free)
 	}
 }
 

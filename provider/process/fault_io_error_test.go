@@ -16,6 +16,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func TestIOErrorHitsTheCallsAndFilesThatAreMeant(t *testing.T) {
@@ -87,7 +88,7 @@ func bitten(t *testing.T, injector *chaos.Injector, record jenner.FaultRecord, w
 		}
 		return witness
 	}
-	eventually(t, "the fault bites", look)
+	await.True(t, "the fault bites", look)
 	return witness
 }
 
@@ -105,14 +106,14 @@ func TestL21IOErrorEndsWithTheTracerAndHarmsNothing(t *testing.T) {
 		if err := unix.Kill(injector.Holders.Held(record.ID).Pid, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "nobody traces the target, and no thread is stopped", worker.free)
-		eventually(t, "the fault is not armed any more", func() bool {
+		await.True(t, "nobody traces the target, and no thread is stopped", worker.free)
+		await.True(t, "the fault is not armed any more", func() bool {
 			armed, err := injector.Armed(t.Context(), record)
 			return err == nil && !armed
 		})
 		goesOn := func() {
 			before := worker.results().Gave["ok"]
-			eventually(t, "the threads go on", func() bool { return worker.results().Gave["ok"] > before+1000 })
+			await.True(t, "the threads go on", func() bool { return worker.results().Gave["ok"] > before+1000 })
 		}
 		goesOn() // and count what failed at the last moment
 		failed := worker.results().Gave["EIO"]
@@ -123,7 +124,7 @@ func TestL21IOErrorEndsWithTheTracerAndHarmsNothing(t *testing.T) {
 		undo(t, injector, record)
 	}
 	unix.Kill(worker.Pid, unix.SIGSTOP)
-	eventually(t, "it is stopped", func() bool { return strings.Trim(worker.states(), "T") == "" })
+	await.True(t, "it is stopped", func() bool { return strings.Trim(worker.states(), "T") == "" })
 	unix.Kill(worker.Pid, unix.SIGCONT)
 	results := worker.results()
 	if len(results.Gave) != 2 || results.Gave["EIO"] == 0 {
@@ -149,11 +150,11 @@ func TestIOErrorPassesSignalsOn(t *testing.T) {
 		if err := unix.Kill(worker.Pid, unix.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the signal arrives", func() bool { return worker.ask("usr1") == fmt.Sprint(sent) })
+		await.True(t, "the signal arrives", func() bool { return worker.ask("usr1") == fmt.Sprint(sent) })
 	}
 	for range 3 {
 		unix.Kill(worker.Pid, unix.SIGSTOP)
-		eventually(t, "all threads are stopped", func() bool { return strings.Trim(worker.states(), "tT") == "" })
+		await.True(t, "all threads are stopped", func() bool { return strings.Trim(worker.states(), "tT") == "" })
 		calls := tallied(t, injector, record).Calls
 		if again := tallied(t, injector, record).Calls; again < calls {
 			t.Errorf("%d calls, and then %d", calls, again)
@@ -165,11 +166,11 @@ func TestIOErrorPassesSignalsOn(t *testing.T) {
 	}
 	// A target that stands still when the fault ends stands still afterwards.
 	unix.Kill(worker.Pid, unix.SIGSTOP)
-	eventually(t, "all threads are stopped", func() bool { return strings.Trim(worker.states(), "tT") == "" })
+	await.True(t, "all threads are stopped", func() bool { return strings.Trim(worker.states(), "tT") == "" })
 	if err := injector.Holders.End(t.Context(), record.ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped, and not by a tracer", func() bool { return strings.Trim(worker.states(), "T") == "" })
+	await.True(t, "it is stopped, and not by a tracer", func() bool { return strings.Trim(worker.states(), "T") == "" })
 	unix.Kill(worker.Pid, unix.SIGCONT)
 	if got := worker.ask("write data/log"); got != "ok" {
 		t.Errorf("after the end of the fault: %s", got)
@@ -189,7 +190,7 @@ func TestIOErrorEndsWithItsTarget(t *testing.T) {
 	injector := laboratory(t)
 	record := strike(t, injector, target, "io_error", map[string]any{"path": "data"})
 	endPid(t, worker.Pid)
-	eventually(t, "the fault is over", func() bool {
+	await.True(t, "the fault is over", func() bool {
 		armed, err := injector.Armed(t.Context(), record)
 		return err == nil && !armed
 	})
@@ -203,7 +204,7 @@ func TestIOErrorByDescriptor(t *testing.T) {
 	injector := laboratory(t)
 	worker.ask("hammer data/log")
 	descriptor := -1
-	eventually(t, "it has the file open", func() bool {
+	await.True(t, "it has the file open", func() bool {
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", worker.Pid))
 		for _, link := range links {
 			if path, _ := os.Readlink(link); path == worker.path("data/log") {
@@ -229,14 +230,14 @@ func TestIOErrorReachesChildrenWhereTheyAreMeant(t *testing.T) {
 			want["child"] = "EIO"
 		}
 		for name, gave := range want {
-			eventually(t, fmt.Sprintf("children %v: writes of the %s give %s", children, name, gave), func() bool {
+			await.True(t, fmt.Sprintf("children %v: writes of the %s give %s", children, name, gave), func() bool {
 				_, wrote := told(t, target, name)
 				return wrote == gave
 			})
 		}
 		undo(t, injector, record)
 		for name := range want {
-			eventually(t, "writes of the "+name+" work again", func() bool {
+			await.True(t, "writes of the "+name+" work again", func() bool {
 				_, wrote := told(t, target, name)
 				return wrote == "ok"
 			})
@@ -252,7 +253,7 @@ func TestIOErrorFollowsAnotherProgram(t *testing.T) {
 	record := strike(t, injector, target, "io_error", map[string]any{"path": "data", "calls": []string{"write"}})
 	worker.ask("churn")
 	worker.ask("exec")
-	eventually(t, "the new program is there", func() bool {
+	await.True(t, "the new program is there", func() bool {
 		info, err := os.Stat(worker.path("run/address"))
 		return err == nil && info.Size() > 0
 	})

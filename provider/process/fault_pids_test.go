@@ -13,6 +13,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/cgroup"
 )
 
@@ -29,7 +30,7 @@ func ownPids(t *testing.T) cgroup.Group {
 		t.Fatalf("this test makes a control group, and has to run as root: %v", err)
 	}
 	t.Cleanup(func() {
-		eventually(t, "the group is empty", func() bool { err = os.Remove(group.Dir); return err == nil })
+		await.True(t, "the group is empty", func() bool { err = os.Remove(group.Dir); return err == nil })
 	})
 	return group
 }
@@ -126,7 +127,7 @@ func TestL4SomebodyElsesLimitOfPidsStays(t *testing.T) {
 		t.Errorf("somebody else's limit became %q, %v", limit, err)
 	}
 	endNow(t, target)
-	eventually(t, "the group is gone", func() bool {
+	await.True(t, "the group is gone", func() bool {
 		return os.Remove(group.Dir) == nil
 	})
 	if err := fault.Undo(t.Context(), call); err != nil {

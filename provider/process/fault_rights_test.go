@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 const nobody = 65534
@@ -33,7 +34,7 @@ func TestFaultsThatNeedNoRoot(t *testing.T) {
 		if c.fault == "slow_start" {
 			begin(t, target)
 		}
-		eventually(t, c.fault+" bites", func() bool {
+		await.True(t, c.fault+" bites", func() bool {
 			witness, err := injector.Bite(t.Context(), record)
 			if err != nil {
 				t.Fatal(err)

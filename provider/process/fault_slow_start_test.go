@@ -11,6 +11,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func slowStartWorld(t *testing.T) faulttest.World {
@@ -42,11 +43,11 @@ func TestSlowStartLetsTheProcessGoOnAfterTheDelay(t *testing.T) {
 	if !second.Stopped {
 		t.Errorf("the new process is not stopped: %s", second)
 	}
-	eventually(t, "it is let go on", func() bool { return !looked(t, target).Stopped })
+	await.True(t, "it is let go on", func() bool { return !looked(t, target).Stopped })
 	if took := time.Since(began); took < 1500*time.Millisecond {
 		t.Errorf("it was let go on after %s", took)
 	}
-	eventually(t, "the report says so", func() bool {
+	await.True(t, "the report says so", func() bool {
 		witness, err := injector.Bite(t.Context(), record)
 		return err == nil && witness.Bit && witness.Saw == "1 new processes were stopped, 0 of them are now"
 	})
@@ -67,10 +68,10 @@ func TestSlowStartOfADaemon(t *testing.T) {
 		t.Errorf("it was not ended: %s", seen)
 	}
 	begin(t, target)
-	eventually(t, "the daemon runs", func() bool { seen := looked(t, target); return seen.Alive && !seen.Stopped })
+	await.True(t, "the daemon runs", func() bool { seen := looked(t, target); return seen.Alive && !seen.Stopped })
 	again := time.Now().Add(10 * lookEvery)
-	eventually(t, "it was looked at", func() bool { return time.Now().After(again) })
-	eventually(t, "one start is counted", func() bool {
+	await.True(t, "it was looked at", func() bool { return time.Now().After(again) })
+	await.True(t, "one start is counted", func() bool {
 		witness, err := injector.Bite(t.Context(), record)
 		if err == nil && strings.HasPrefix(witness.Saw, "2") {
 			t.Fatalf("one start was slowed twice: %s", witness.Saw)
@@ -93,7 +94,7 @@ func TestL21TheShellThatStandsByIsEnough(t *testing.T) {
 	if err := syscall.Kill(injector.Holders.Held(record.ID).Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the process goes on", func() bool { return !looked(t, target).Stopped })
+	await.True(t, "the process goes on", func() bool { return !looked(t, target).Stopped })
 }
 
 // TestTheShellWakesOnlyWhatItWasTold: not a process that has the number and another start time, and not what was taken

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	faulttest "github.com/jenner-heal/jenner/conformance/fault"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -177,7 +178,7 @@ func endNow(t *testing.T, target jenner.Target) {
 func endPid(t *testing.T, pid int) {
 	t.Helper()
 	syscall.Kill(pid, syscall.SIGKILL)
-	eventually(t, "the process ends", func() bool {
+	await.True(t, "the process ends", func() bool {
 		_, living, err := readStat(pid)
 		return err == nil && !living
 	})
@@ -214,7 +215,7 @@ func stranger(t *testing.T) int {
 		command.Process.Kill()
 		command.Wait()
 	})
-	eventually(t, "sleep sleeps", func() bool {
+	await.True(t, "sleep sleeps", func() bool {
 		args, err := os.ReadFile("/proc/" + strconv.Itoa(command.Process.Pid) + "/cmdline")
 		return err == nil && strings.HasPrefix(string(args), "sleep")
 	})
@@ -228,20 +229,6 @@ func alive(t *testing.T, pid int) bool {
 		t.Fatal(err)
 	}
 	return living
-}
-
-// eventually polls a condition until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited half a minute, and still not: %s", what)
-		}
-		<-tick.C
-	}
 }
 
 func wantError(t *testing.T, err error, parts ...string) {

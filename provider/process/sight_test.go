@@ -14,6 +14,7 @@ import (
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/telemetry"
 )
 
@@ -153,7 +154,7 @@ func TestZombieIsGone(t *testing.T) {
 	}
 	defer command.Wait()
 	defer command.Process.Kill()
-	eventually(t, "it lives", func() bool {
+	await.True(t, "it lives", func() bool {
 		_, seen, err := see(target)
 		return err == nil && seen.Alive
 	})
@@ -161,7 +162,7 @@ func TestZombieIsGone(t *testing.T) {
 	if err := command.Process.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it has ended", func() bool {
+	await.True(t, "it has ended", func() bool {
 		stat, _, err := readStat(seen.Pid)
 		return err == nil && stat.State == "Z"
 	})
@@ -197,7 +198,7 @@ func TestAliveProbe(t *testing.T) {
 	}
 	watched, before := make(chan error, 1), pidfds(t)
 	go func() { watched <- probe.Watch(t.Context(), call) }()
-	eventually(t, "it watches", func() bool { return pidfds(t) > before })
+	await.True(t, "it watches", func() bool { return pidfds(t) > before })
 	if err := deliver(t.Context(), seen.identity, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,7 @@ func TestPidfdOfAReusedNumber(t *testing.T) {
 	}
 	defer process.close()
 	endPid(t, seen.Pid)
-	eventually(t, "its parent has fetched it", func() bool {
+	await.True(t, "its parent has fetched it", func() bool {
 		_, err := os.Stat("/proc/" + strconv.Itoa(seen.Pid))
 		return err != nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/act"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 // slowStarter is a target whose command counts its starts and waits for the file `go` before it becomes the process.
@@ -34,7 +35,7 @@ func TestAStartIsTakenOver(t *testing.T) {
 	target := slowStarter(t)
 	before := looked(t, target)
 	starter := startAs(t, "starter", target)
-	eventually(t, "the command runs", func() bool { return starts(t, target) == 1 })
+	await.True(t, "the command runs", func() bool { return starts(t, target) == 1 })
 	endPid(t, starter)
 	call := act.Call{Target: target, Checkpoint: jenner.Raw(before)}
 	for _, action := range []act.Resolver{&Restart{}, &Start{}} {
@@ -84,8 +85,8 @@ func TestAStartThatCameToNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			target := slowStarter(t)
 			starter := startAs(t, "starter", target)
-			eventually(t, "the command runs", func() bool { return starts(t, target) == 1 })
-			eventually(t, "it is noted which process it is", func() bool {
+			await.True(t, "the command runs", func() bool { return starts(t, target) == 1 })
+			await.True(t, "it is noted which process it is", func() bool {
 				decoded, err := decode(target)
 				if err != nil {
 					t.Fatal(err)

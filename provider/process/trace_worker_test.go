@@ -24,6 +24,7 @@ import (
 
 	"github.com/jenner-heal/jenner"
 	"github.com/jenner-heal/jenner/chaos"
+	"github.com/jenner-heal/jenner/internal/await"
 	"github.com/jenner-heal/jenner/internal/catalog"
 )
 
@@ -386,7 +387,7 @@ type skews [4]time.Duration
 func told(t *testing.T, target jenner.Target, name string) (ahead skews, wrote string) {
 	t.Helper()
 	var seconds [4]float64
-	eventually(t, name+" tells the time", func() bool {
+	await.True(t, name+" tells the time", func() bool {
 		raw, err := os.ReadFile(filepath.Join(target.Dir, "run", name))
 		if err != nil {
 			return false

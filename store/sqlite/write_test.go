@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jenner-heal/jenner"
 	driver "modernc.org/sqlite"
+
+	"github.com/jenner-heal/jenner"
+	"github.com/jenner-heal/jenner/internal/await"
 )
 
 func opened(t testing.TB) *Store {
@@ -54,21 +56,6 @@ func run(t *testing.T, conn *sql.Conn, statement string) {
 	}
 }
 
-// waitFor polls, for what it waits for is another goroutine's.
-func waitFor(t *testing.T, what string, there func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	late := time.After(2 * time.Minute)
-	for !there() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("%s: not within 20 s", what)
-		}
-	}
-}
-
 func (w *writer) queue() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,7 +85,7 @@ func TestWaitingChangesShareOneCommit(t *testing.T) {
 	var all sync.WaitGroup
 	for i, change := range changes {
 		all.Go(func() { errs[i] = store.Commit(t.Context(), change) })
-		waitFor(t, "a change in the queue", func() bool { return store.writer.queue() == i+1 })
+		await.True(t, "a change in the queue", func() bool { return store.writer.queue() == i+1 })
 	}
 	run(t, blocker, "ROLLBACK")
 	all.Wait()
@@ -130,7 +117,7 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	answer := make(chan error)
 	go func() { answer <- store.Commit(ctx, simple("withdrawn")) }()
-	waitFor(t, "the change in the queue", func() bool { return store.writer.queue() == 1 })
+	await.True(t, "the change in the queue", func() bool { return store.writer.queue() == 1 })
 	cancel(why)
 	if err := <-answer; !errors.Is(err, why) { // before the other process is through
 		t.Errorf("the withdrawn change got the answer %v", err)
@@ -151,9 +138,9 @@ func TestCloseWaitsForWhatWaits(t *testing.T) {
 	run(t, blocker, "BEGIN IMMEDIATE")
 	committed, closed := make(chan error), make(chan error)
 	go func() { committed <- store.Commit(context.Background(), simple("a")) }()
-	waitFor(t, "the change in the queue", func() bool { return store.writer.queue() == 1 })
+	await.True(t, "the change in the queue", func() bool { return store.writer.queue() == 1 })
 	go func() { closed <- store.Close() }()
-	waitFor(t, "closing to begin", func() bool {
+	await.True(t, "closing to begin", func() bool {
 		store.writer.mu.Lock()
 		defer store.writer.mu.Unlock()
 		return store.writer.closed
@@ -246,7 +233,7 @@ func TestTransactionLost(t *testing.T) {
 				return errors.Join(tx.exec("ROLLBACK"), errors.New("the disk failed"))
 			})
 		})
-		waitFor(t, "a change in the queue", func() bool { return store.writer.queue() == i+1 })
+		await.True(t, "a change in the queue", func() bool { return store.writer.queue() == i+1 })
 	}
 	run(t, blocker, "ROLLBACK")
 	all.Wait()

@@ -20,10 +20,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-)
 
-// patience is how long anything may take on a machine with other work.
-const patience = 2 * time.Minute
+	"github.com/jenner-heal/jenner/internal/await"
+)
 
 // place is a namespace of a test's own.
 type place struct {
@@ -83,7 +82,7 @@ func (p *place) gone(t *testing.T, namespace string) {
 // eventually asks until there is no error; it fails the test where there still is one when patience ends.
 func eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -98,7 +97,7 @@ func eventually(t *testing.T, what string, ask func(context.Context) error) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %s: %v", what, patience, errors.Join(last, err))
+			t.Fatalf("%s: not within %s: %v", what, await.Patience, errors.Join(last, err))
 		case <-tick.C:
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // watcher is a telemetry that remembers what it was asked and what it said.
 type watcher struct {
 	jenner.Telemetry
-	scene jenner.Scene
-	asked map[string]bool
+	scene   jenner.Scene
+	asked   map[string]bool
+	answers int // so many are kept
 }
 
 // How much of a scene is kept at most.
@@ -27,14 +28,24 @@ const (
 )
 
 func newWatcher(telemetry jenner.Telemetry, now time.Time) *watcher {
-	return &watcher{Telemetry: telemetry, scene: jenner.Scene{At: now, Answers: map[string]jenner.Answer{}}, asked: map[string]bool{}}
+	scene := jenner.Scene{At: now, Answers: map[string]jenner.Answer{}, About: map[string]map[string]jenner.Answer{}}
+	return &watcher{Telemetry: telemetry, scene: scene, asked: map[string]bool{}}
 }
 
 func (w *watcher) Query(ctx context.Context, promql string) (jenner.Answer, error) {
 	answer, err := w.Telemetry.Query(ctx, promql)
-	if err == nil && len(w.scene.Answers) < maxSceneAnswers {
-		kept := jenner.Answer{Samples: answer.Samples[:min(len(answer.Samples), maxSceneSamples)]}
-		w.scene.Answers[promql] = kept
+	if err == nil && w.answers < maxSceneAnswers {
+		into := w.scene.Answers
+		if question, _ := jenner.Asked(ctx); question.Service != "" {
+			if into = w.scene.About[question.Service]; into == nil {
+				into = map[string]jenner.Answer{}
+				w.scene.About[question.Service] = into
+			}
+		}
+		if _, again := into[promql]; !again {
+			w.answers++
+		}
+		into[promql] = jenner.Answer{Samples: answer.Samples[:min(len(answer.Samples), maxSceneSamples)]}
 	}
 	return answer, err
 }
@@ -130,14 +141,22 @@ func SceneOf(incident jenner.Incident, timeline []jenner.Entry) (scene jenner.Sc
 
 // describeScene says in a line how much was looked at.
 func describeScene(scene jenner.Scene) string {
-	return fmt.Sprintf("%d alerts, %d probes and %d numbers were looked at", len(scene.Firing), len(scene.Probes), len(scene.Answers))
+	numbers := len(scene.Answers)
+	for _, answers := range scene.About {
+		numbers += len(answers)
+	}
+	return fmt.Sprintf("%d alerts, %d probes and %d numbers were looked at", len(scene.Firing), len(scene.Probes), numbers)
 }
 
 // past is the telemetry of a scene: it answers what was asked then, and nothing else.
 type past struct{ scene jenner.Scene }
 
-func (p past) Query(_ context.Context, promql string) (jenner.Answer, error) {
-	answer, known := p.scene.Answers[promql]
+func (p past) Query(ctx context.Context, promql string) (jenner.Answer, error) {
+	question, _ := jenner.Asked(ctx)
+	answer, known := p.scene.About[question.Service][promql]
+	if !known {
+		answer, known = p.scene.Answers[promql]
+	}
 	if !known {
 		return answer, fmt.Errorf("nobody asked for %s then", strings.TrimSpace(promql))
 	}

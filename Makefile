@@ -96,7 +96,8 @@ e2e-kube scenarios-kube compare-kube bench-kube:
 		else bin/kubelab run -- $(MAKE) --no-print-directory $@-there; fi
 
 e2e-kube-there: image-there
-	$(E2E_KUBE)
+	@echo "the tests with the build tag kube of $(KUBE_PACKAGES)"
+	@$(E2E_KUBE)
 
 scenarios-kube-there: image-there
 	$(GO) run ./scenarios --kube $(ROUNDS:%=--rounds %) $(SCENARIOS)

@@ -128,7 +128,7 @@ func control(fault Make, args []string) error {
 		lease = slowLease
 	}
 	// The injection itself may take longer than the lease, which begins after it.
-	if record, err = injector.Inject(ctx, record, await.Patience); err == nil {
+	if record, err = injector.Inject(ctx, record, long); err == nil {
 		record, err = injector.Renew(ctx, record, lease)
 	}
 	if err != nil {

@@ -213,8 +213,8 @@ type Scene struct {
 	Answers map[string]Answer `json:"answers,omitempty"` // by PromQL, where nobody said about which service was asked
 	// About are the answers by the service that was asked about and by PromQL: the same question may be asked of another server
 	// for another service. Scenes of older versions have none, and all of their answers are in Answers.
-	About map[string]map[string]Answer `json:"about,omitempty"`
-	Changes []ChangeEvent     `json:"changes,omitempty"`
+	About   map[string]map[string]Answer `json:"about,omitempty"`
+	Changes []ChangeEvent                `json:"changes,omitempty"`
 }
 
 // The kinds of the timeline's entries whose data is a value of the vocabulary.

@@ -24,7 +24,9 @@ func init() {
 
 // DeletePod ends pods of the target that do not serve, those first that have not served for longest, or the one pod that
 // it names. It asks for an eviction, so that a PodDisruptionBudget may forbid it for now. A pod that nobody would replace
-// is refused. There is no undo: the pod is gone, and another one takes its place.
+// is refused. Where all pods serve, the step fails for a passing reason: with retry it waits for one that does not, as of a node
+// that was just lost, whose pods count as ready for some moments more. There is no undo: the pod is gone, and another one takes
+// its place.
 //
 // The unit of its blast radius is pods.
 type DeletePod struct {
@@ -92,7 +94,8 @@ func (d *DeletePod) judge(chosen []corev1.Pod, total int, target jenner.TargetRe
 		return jenner.Permanent(fmt.Errorf("%s has no pod %s, or it is ending already", target, d.Pod), "")
 	}
 	if len(chosen) == 0 {
-		return jenner.Permanent(fmt.Errorf("none of %d pods of %s is meant: they serve, or they are ending already", total, target), "")
+		// A condition of the node or of a container is often there some moments before the pods stop counting as ready.
+		return jenner.Retryable(fmt.Errorf("none of %d pods of %s is meant: they serve, or they are ending already", total, target), "")
 	}
 	for _, pod := range chosen {
 		if metav1.GetControllerOf(&pod) == nil && !d.Alone {
